@@ -1,16 +1,28 @@
-"""Build of the C extensions; everything declarative is in pyproject.toml."""
+"""
+Build of the C extensions; everything declarative is in pyproject.toml.
+
+Environment: ``WSFAST_PURE=1`` builds no extension at all and needs no compiler;
+``WSFAST_WERROR=1`` makes the warnings of csrc/ errors; ``WSFAST_ANNOTATE=1`` writes
+Cython's annotated HTML beside each source.
+"""
 
 import os
 import sys
 from glob import glob
 
 from setuptools import Extension, setup
+from setuptools.command.build_clib import build_clib
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CCompilerError, PlatformError
 
 PURE = bool(os.environ.get("WSFAST_PURE")) or sys.implementation.name != "cpython"
+WINDOWS = sys.platform == "win32"
 CORE = sorted(glob("csrc/*.c") + glob("csrc/kernels/*.c"))
 HEADERS = sorted(glob("csrc/*.h") + glob("csrc/kernels/*.h"))
+FLAGS = ["/O2", "/std:c11"] if WINDOWS else ["-O3", "-std=c11", "-fvisibility=hidden"]
+STRICT = ["/W4", "/WX"] if WINDOWS else ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 
-#: module, its source, whether it needs the reactor's system calls
+#: module -> its source
 MODULES = {
     "wsfast._engine": "wsfast/_engine.pyx",
     "wsfast._frames": "wsfast/_frames.pyx",
@@ -20,26 +32,57 @@ MODULES = {
     "wsfast.asyncio.connection": "wsfast/asyncio/connection.py",
     "wsfast.asyncio._reactor": "wsfast/asyncio/_reactor.pyx",
 }
+POSIX_ONLY = {"wsfast.asyncio._reactor"}
+
+HINT = """
+Building the C core of wsfast failed; the compiler's words are above.
+  - No C compiler, or no Python headers? On Debian: apt-get install gcc python3-dev
+  - To install without them, in pure Python (slower, same behaviour):
+        WSFAST_PURE=1 pip install .
+"""
+
+
+def explained(command: type) -> type:
+    """Make a failing build command end with a hint instead of a traceback."""
+
+    class Explained(command):
+        def run(self):
+            try:
+                super().run()
+            except (CCompilerError, PlatformError) as error:
+                raise SystemExit(f"{error}\n{HINT}") from error
+
+    return Explained
+
+
+def core() -> tuple[str, dict]:
+    """Return the C core as a static library that every extension is linked with."""
+    strict = STRICT if os.environ.get("WSFAST_WERROR") else []
+    return (
+        "wsfcore",
+        {
+            "sources": CORE,
+            "include_dirs": ["csrc"],
+            "obj_deps": {"": HEADERS},
+            "cflags": FLAGS + strict,
+        },
+    )
 
 
 def extensions() -> list[Extension]:
-    """Return the extension modules, or none for the pure build."""
-    if PURE:
-        return []
+    """Return the extension modules."""
     from Cython.Build import cythonize
 
-    msvc = sys.platform == "win32"
     found = [
         Extension(
             name,
             [source],
             include_dirs=["csrc"],
-            libraries=[],
-            depends=HEADERS,
-            extra_compile_args=["/O2", "/std:c11"] if msvc else ["-O3", "-std=c11"],
+            depends=HEADERS + CORE,
+            extra_compile_args=FLAGS,
         )
         for name, source in MODULES.items()
-        if os.path.exists(source)
+        if os.path.exists(source) and not (WINDOWS and name in POSIX_ONLY)
     ]
     return cythonize(
         found,
@@ -57,6 +100,7 @@ def extensions() -> list[Extension]:
 
 
 setup(
-    ext_modules=extensions(),
-    libraries=[] if PURE else [("wsfcore", {"sources": CORE, "include_dirs": ["csrc"]})],
+    ext_modules=[] if PURE else extensions(),
+    libraries=[] if PURE else [core()],
+    cmdclass={"build_clib": explained(build_clib), "build_ext": explained(build_ext)},
 )

@@ -1,0 +1,134 @@
+"""
+What the tests need beside Python, and what is left out where it is missing.
+
+``python -m tests.needs`` prints one line for each missing tool. With ``CI=true`` or
+``WSFAST_REQUIRE_ALL=1`` nothing may be left out: a missing tool is a failure, here
+and in each test marked ``needs``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Tool(NamedTuple):
+    """A tool: what runs with it, how one gets it, how it is found."""
+
+    runs: str
+    install: str
+    find: Callable[[], str | None]
+
+
+def _program(*names: str) -> Callable[[], str | None]:
+    """Return a finder of the first program of these names that is on PATH."""
+    return lambda: next(filter(None, map(shutil.which, names)), None)
+
+
+def _python27() -> str | None:
+    """Return a Python 2.7 that runs, on PATH or kept by pyenv."""
+    candidates = [shutil.which("python2.7"), shutil.which("python2")]
+    pyenv = shutil.which("pyenv")
+    if pyenv is not None:
+        root = subprocess.run([pyenv, "root"], capture_output=True, text=True).stdout
+        if root.strip():
+            versions = Path(root.strip()) / "versions"
+            candidates += map(str, sorted(versions.glob("2.7*/bin/python2.7")))
+    code = "import sys; sys.exit(sys.version_info[:2] != (2, 7))"
+    for candidate in filter(None, candidates):
+        done = subprocess.run([candidate, "-c", code], capture_output=True)
+        if done.returncode == 0:
+            return candidate
+    return None
+
+
+def _sanitizers(compiler: str) -> Callable[[], str | None]:
+    """Return a finder of this compiler with its address sanitizer's library."""
+
+    def find() -> str | None:
+        path = shutil.which(compiler)
+        if path is None:
+            return None
+        done = subprocess.run(
+            [path, "-fsanitize=address,undefined", "-x", "c", "-", "-o", os.devnull],
+            input=b"int main(void) { return 0; }",
+            capture_output=True,
+        )
+        return path if done.returncode == 0 else None
+
+    return find
+
+
+def _cross(triple: str, machine: str) -> Callable[[], str | None]:
+    """Return a finder of a cross compiler, its C library and an emulator."""
+
+    def find() -> str | None:
+        path = shutil.which(f"{triple}-gcc")
+        if path is None or not shutil.which(f"qemu-{machine}"):
+            return None
+        done = subprocess.run(
+            [path, "-static", "-x", "c", "-", "-o", os.devnull],
+            input=b"#include <stdio.h>\nint main(void) { return 0; }",
+            capture_output=True,
+        )
+        return path if done.returncode == 0 else None
+
+    return find
+
+
+TOOLS = {
+    "gcc": Tool("C tests under gcc's sanitizers", "gcc", _sanitizers("gcc")),
+    "clang": Tool("C tests under clang's sanitizers", "clang", _sanitizers("clang")),
+    "qemu-aarch64": Tool(
+        "C tests of the NEON kernels",
+        "qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+        _cross("aarch64-linux-gnu", "aarch64"),
+    ),
+    "qemu-s390x": Tool(
+        "C tests on a big-endian machine",
+        "qemu-user gcc-s390x-linux-gnu libc6-dev-s390x-cross",
+        _cross("s390x-linux-gnu", "s390x"),
+    ),
+    "node": Tool("interop with ws of npm", "nodejs npm", _program("node", "nodejs")),
+    "chromium": Tool(
+        "the demo's page and interop in a browser",
+        "chromium",
+        _program("chromium", "chromium-browser", "google-chrome"),
+    ),
+    "python2.7": Tool("the Autobahn suite", "a CPython 2.7", cache(_python27)),
+    "strace": Tool("failing system calls", "strace", _program("strace")),
+}
+
+
+def find(name: str) -> str | None:
+    """Return where a tool of `TOOLS` is, None if it is missing."""
+    return TOOLS[name].find()
+
+
+def required() -> bool:
+    """Return whether a missing tool is a failure."""
+    return os.environ.get("CI") == "true" or bool(os.environ.get("WSFAST_REQUIRE_ALL"))
+
+
+def missing_line(name: str) -> str:
+    """Return the one line that says what a missing tool leaves out."""
+    tool = TOOLS[name]
+    return f"left out, no {name}: {tool.runs} (needs: {tool.install})"
+
+
+def main() -> int:
+    """Print what is missing; return the exit status."""
+    missing = [name for name in TOOLS if find(name) is None]
+    for name in missing:
+        print(missing_line(name))
+    return 1 if missing and required() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
