@@ -1,0 +1,215 @@
+"""
+The way between a connection and its octets.
+
+A :class:`Link` carries one connection over one stream of octets, whatever that is: a
+descriptor in the reactor's own readiness set, or an asyncio transport. It has two phases.
+During the opening handshake it works like a small transport: octets that arrive go to
+``link.receiver``, octets to send go through :meth:`Link.write`. After :meth:`Link.start`
+it serves a connection: octets go into that connection's parser, and what the connection
+queued in its writer leaves in one write per pass.
+
+A :class:`Driver` is what the links of one event loop share: the clock, the wheel of
+timers, the list of links that have something to write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+__all__ = ["Driver", "Link", "Timed"]
+
+#: Width of a slot of the timer wheel, in seconds: how late a timer may fire.
+TICK_S = 0.05
+
+#: Messages and octets that one connection may deliver before others have their turn.
+PASS_MESSAGES = 1000
+PASS_OCTETS = 256 * 1024
+
+
+class Timed:
+    """Something with one timer on a driver's wheel."""
+
+    def __init__(self) -> None:
+        self.timer_slot = 0
+        self.timer_index = 0
+
+    def on_timer(self, now: float) -> float:
+        """Act on what is due at ``now``; return the next time to be called, or 0."""
+        raise NotImplementedError
+
+
+class Driver:
+    """
+    What all links of one event loop share.
+
+    Args:
+        loop: The event loop; the driver belongs to it and to its thread.
+
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.dirty: list[Link] = []
+        self.in_pass = False
+        self.flush_due = False
+        self.direct = not loop.get_debug()
+        self._slots: dict[int, list[Timed | None]] = {}
+        self._tick: asyncio.TimerHandle | None = None
+        self._tick_slot = 0
+
+    def time(self) -> float:
+        """Return the event loop's clock, in seconds."""
+        return self.loop.time()
+
+    # ---- writing ----
+
+    def mark_dirty(self, link: Link) -> None:
+        """Have what ``link`` has to write flushed at the end of the pass."""
+        self.dirty.append(link)
+        if not self.in_pass and not self.flush_due:
+            self.flush_due = True
+            self.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write out what the links of :attr:`dirty` have queued, once per link."""
+        self.flush_due = False
+        while self.dirty:
+            link = self.dirty.pop()
+            link.dirty = False
+            link.flush()
+
+    # ---- timers: one wheel, one loop timer, however many connections there are ----
+
+    def schedule(self, timed: Timed, when: float) -> None:
+        """
+        Call ``timed.on_timer(now)`` at the loop time ``when``, at most a tick late.
+
+        It returns when it wants to be called again, 0 for never. Deadlines that move
+        with the traffic are looked up then, so no message has to touch a timer. Each
+        object has one timer at most.
+        """
+        self.cancel(timed)
+        slot = math.ceil(when / TICK_S)
+        bucket = self._slots.get(slot)
+        if bucket is None:
+            bucket = self._slots[slot] = []
+        timed.timer_slot = slot
+        timed.timer_index = len(bucket)
+        bucket.append(timed)
+        if self._tick is None or slot < self._tick_slot:
+            self._set_tick(slot)
+
+    def cancel(self, timed: Timed) -> None:
+        """Forget the timer of ``timed``, if it has one, so that the object can go."""
+        bucket = self._slots.get(timed.timer_slot)
+        if bucket is not None and timed.timer_index < len(bucket):
+            if bucket[timed.timer_index] is timed:
+                bucket[timed.timer_index] = None
+
+    def _set_tick(self, slot: int) -> None:
+        if self._tick is not None:
+            self._tick.cancel()
+        self._tick_slot = slot
+        self._tick = self.loop.call_at(slot * TICK_S, self._turn)
+
+    def _turn(self) -> None:
+        self._tick = None
+        now = self.loop.time()
+        due = int(now / TICK_S)
+        for slot in sorted(s for s in self._slots if s <= due):
+            for timed in self._slots.pop(slot):
+                if timed is None:
+                    continue
+                try:
+                    again = timed.on_timer(now)
+                except Exception as exc:
+                    self.report("a timer failed", exc)
+                    continue
+                if again:
+                    self.schedule(timed, max(again, now + TICK_S))
+        if self._slots and self._tick is None:
+            self._set_tick(min(self._slots))
+
+    def report(self, message: str, exc: BaseException) -> None:
+        """Hand an error that has no caller to the loop's exception handler."""
+        self.loop.call_exception_handler({"message": message, "exception": exc})
+
+
+class Link:
+    """
+    The way between one connection and its octets (abstract).
+
+    Attributes:
+        receiver: During the opening handshake, the object whose
+            ``data_received(bytes)`` and ``connection_lost(exc or None)`` are called.
+        connection: After :meth:`start`, the connection that is served.
+        dirty: The link waits in its driver's list of links to flush.
+
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.receiver: Any = None
+        self.connection: Connection | None = None
+        self.dirty = False
+
+    # ---- the opening handshake ----
+
+    def write(self, data: bytes) -> None:
+        """Send octets as they are; only before :meth:`start`, or as its first octets."""
+        raise NotImplementedError
+
+    def start(self, connection: Connection, rest: bytes) -> None:
+        """
+        Serve ``connection`` from now on.
+
+        Args:
+            connection: It has been made, but not told yet that it is open.
+            rest: Octets that arrived behind the peer's head; they are parsed first.
+
+        """
+        raise NotImplementedError
+
+    # ---- serving a connection ----
+
+    def wrote(self) -> None:
+        """Note that the connection has queued something in its writer."""
+        if not self.dirty:
+            self.dirty = True
+            self.driver.mark_dirty(self)
+
+    def flush(self) -> None:
+        """Write what the connection has queued, as much as the system takes now."""
+        raise NotImplementedError
+
+    def pause_reading(self) -> None:
+        """Take no more octets from the peer; what has arrived is kept."""
+        raise NotImplementedError
+
+    def resume_reading(self) -> None:
+        """Undo :meth:`pause_reading`."""
+        raise NotImplementedError
+
+    # ---- the end ----
+
+    def close(self) -> None:
+        """
+        Flush what is queued, then end the stream.
+
+        The writing side is shut down first, and what the peer still sends is thrown away
+        for a short while, so that it can read the close frame.
+        """
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """End the stream at once; what is queued is lost."""
+        raise NotImplementedError
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what asyncio transports know under ``name``: peername, socket, ..."""
+        raise NotImplementedError
