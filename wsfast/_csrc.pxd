@@ -45,9 +45,21 @@ cdef extern from "wsf_utf8.h" nogil:
     wsf_status wsf_utf8_feed(const wsf_kernels *k, wsf_utf8 *s, const uint8_t *data,
                              size_t len, size_t *bad)
     bint wsf_utf8_complete(const wsf_utf8 *s)
+    unsigned int wsf_utf8_measure(const wsf_kernels *k, const uint8_t *data, size_t len,
+                                  size_t *chars)
+    void wsf_utf8_to_latin1(const wsf_kernels *k, uint8_t *dst, const uint8_t *data,
+                            size_t len)
+    void wsf_utf8_to_ucs2(const wsf_kernels *k, uint16_t *dst, const uint8_t *data,
+                          size_t len)
+    void wsf_utf8_to_ucs4(const wsf_kernels *k, uint32_t *dst, const uint8_t *data,
+                          size_t len)
 
 
 cdef extern from "wsf_header.h" nogil:
+    enum:
+        WSF_HEADER_MAX
+        WSF_CONTROL_MAX
+
     ctypedef struct wsf_header:
         uint64_t length
         uint8_t *key

@@ -1,15 +1,18 @@
-# What the other compiled modules use of the engine's primitives.
+# What the other compiled modules of wsfast take from the engine.
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t
 
-from ._csrc cimport wsf_kernels
+from wsfast._csrc cimport wsf_kernels
 
+# The kernels that the engine runs on; constant once the module is imported.
+cdef const wsf_kernels *kernels() noexcept
 
-# The kernels that were chosen at import.
-cdef const wsf_kernels *kernels() noexcept nogil
+# Write a fresh, unpredictable masking-key of 4 octets (RFC 6455 §10.3). The first of
+# each thousand calls runs Python code, to fill the pool again.
+cdef int fill_masking_key(uint8_t *key) except -1
 
-# Put a fresh masking-key from the pool into out[0:4] (RFC 6455 §10.3).
-cdef int fill_masking_key(uint8_t *out) except -1
+# A str of octets that must be whole, valid UTF-8; None if they are not.
+cdef object decode_text(const uint8_t *data, size_t len)
 
-# Decode octets as UTF-8; None, and no exception, if they are invalid.
-cdef object decode_text(const uint8_t *data, Py_ssize_t size)
+# The first octet of a header, or ValueError for a frame that no peer may accept.
+cdef int header_first_octet(int opcode, int64_t length, bint fin, bint rsv1) except -1

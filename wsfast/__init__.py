@@ -1,0 +1,1 @@
+"""A fast and strict WebSocket engine."""
