@@ -1,0 +1,35 @@
+# The output queue for the other compiled modules; see _writer.pyx.
+
+from libc.stdint cimport uint8_t
+
+
+cdef struct segment:
+    uint8_t *base                    # to free, if there is no owner
+    const uint8_t *data
+    size_t size
+    void *owner                      # a reference, or NULL
+
+
+cdef class FrameWriter:
+    cdef bint _client
+    cdef uint8_t *_buf               # octets that were copied in: [_start, _stop)
+    cdef size_t _start
+    cdef size_t _stop
+    cdef size_t _cap
+    cdef segment *_segments          # older output, when some of it is by reference
+    cdef size_t _first_segment
+    cdef size_t _n_segments
+    cdef size_t _cap_segments
+    cdef readonly size_t queued
+
+    cdef int put(self, uint8_t first, const uint8_t *data, size_t size,
+                 object owner) except -1
+    cdef const uint8_t *head(self, size_t *size) noexcept
+    cdef void advance(self, size_t n) noexcept
+    cdef size_t gather(self, void *iovecs, size_t most) noexcept
+
+    cdef uint8_t *_grow(self, size_t more) except NULL
+    cdef int _by_reference(self, const uint8_t *data, size_t size, object owner) except -1
+    cdef int _seal(self) except -1
+    cdef segment *_new_segment(self) except NULL
+    cdef void _free_segment(self, segment *s) noexcept

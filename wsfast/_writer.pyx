@@ -1,0 +1,279 @@
+"""
+Output in C: frames are laid down once, and leave in few, large pieces (RFC 6455 §5.2).
+
+What :class:`FrameWriter` promises is written down once, in ``wsfast._pure_frames``; this
+one does the same faster. Small payloads are copied behind their headers, so that one system
+call sends many frames; a large payload of a server is not copied at all.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport uint8_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memmove
+
+from . cimport _csrc
+from ._csrc cimport WSF_FIN, WSF_RSV1
+from ._engine cimport fill_masking_key, kernels
+
+
+cdef extern from *:
+    """
+    #ifdef _WIN32
+    struct wsf_iovec { void *iov_base; size_t iov_len; };
+    #else
+    #include <sys/uio.h>
+    #define wsf_iovec iovec
+    #endif
+    """
+    struct wsf_iovec:
+        void *iov_base
+        size_t iov_len
+
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+
+cdef enum:
+    # A server's payload is queued by reference, not copied, from here on.
+    REFERENCE_MIN = 16384
+    # A first buffer that malloc hands out from its per-thread cache.
+    FIRST_BUFFER = 1008
+
+
+cdef class FrameWriter:
+    """The output of a connection; see ``wsfast._pure_frames.FrameWriter``."""
+
+    def __init__(self, *, bint client):
+        self._client = client
+
+    def __len__(self):
+        return self.queued
+
+    def frame(self, int opcode, payload, bint fin=True, bint rsv1=False):
+        """Queue one frame; see ``wsfast._pure_frames.FrameWriter.frame``."""
+        cdef Py_buffer view
+        cdef const char *text
+        cdef Py_ssize_t size
+        cdef uint8_t first = (WSF_FIN if fin else 0) | (WSF_RSV1 if rsv1 else 0)
+
+        if not 0 <= opcode <= 0x0F:
+            raise ValueError(f"opcode must be 0 to 15, got {opcode}")
+        first |= <uint8_t>opcode
+        if type(payload) is bytes:
+            self.put(first, <const uint8_t *>PyBytes_AS_STRING(payload), len(payload),
+                     payload)
+        elif isinstance(payload, str):
+            text = PyUnicode_AsUTF8AndSize(payload, &size)
+            self.put(first, <const uint8_t *>text, size, payload)
+        else:
+            PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+            try:
+                self.put(first, <const uint8_t *>view.buf, view.len, None)
+            finally:
+                PyBuffer_Release(&view)
+
+    cdef int put(self, uint8_t first, const uint8_t *data, size_t size,
+                 object owner) except -1:
+        """
+        Queue one frame.
+
+        ``owner`` keeps ``data`` alive and unchanged and may be kept; ``None`` if there
+        is no such object, and the octets have to be copied.
+        """
+        cdef uint8_t *dst
+        cdef uint8_t key[4]
+        cdef size_t header
+
+        if self._client:
+            fill_masking_key(key)
+            dst = self._grow(14 + size)
+            header = _csrc.wsf_header_encode(dst, first, size, key)
+            _csrc.wsf_mask(kernels(), dst + header, data, size, key, 0)
+        elif size >= REFERENCE_MIN and owner is not None:
+            dst = self._grow(10)
+            header = _csrc.wsf_header_encode(dst, first, size, NULL)
+            self._stop += header
+            self.queued += header
+            self._by_reference(data, size, owner)
+            return 0
+        else:
+            dst = self._grow(10 + size)
+            header = _csrc.wsf_header_encode(dst, first, size, NULL)
+            memcpy(dst + header, data, size)
+        self._stop += header + size
+        self.queued += header + size
+        return 0
+
+    def raw(self, data):
+        """Queue octets as they are."""
+        cdef bytes octets = bytes(data)
+        if len(octets) >= REFERENCE_MIN:
+            self._by_reference(<const uint8_t *>PyBytes_AS_STRING(octets), len(octets),
+                               octets)
+            return
+        memcpy(self._grow(len(octets)), PyBytes_AS_STRING(octets), len(octets))
+        self._stop += len(octets)
+        self.queued += len(octets)
+
+    # ---- storage ----
+
+    cdef uint8_t *_grow(self, size_t more) except NULL:
+        """Return room for ``more`` octets at the buffer's end."""
+        cdef size_t cap = self._cap
+        cdef uint8_t *buf
+        if self._stop + more <= cap:
+            return self._buf + self._stop
+        if self._start != 0:
+            memmove(self._buf, self._buf + self._start, self._stop - self._start)
+            self._stop -= self._start
+            self._start = 0
+        if self._stop + more > cap:
+            cap = max(cap * 2, self._stop + more, <size_t>FIRST_BUFFER)
+            buf = <uint8_t *>realloc(self._buf, cap)
+            if buf is NULL:
+                raise MemoryError
+            self._buf = buf
+            self._cap = cap
+        return self._buf + self._stop
+
+    cdef int _by_reference(self, const uint8_t *data, size_t size, object owner) except -1:
+        cdef segment *s
+        self._seal()
+        s = self._new_segment()
+        Py_INCREF(owner)
+        s.base = NULL
+        s.data = data
+        s.size = size
+        s.owner = <void *>owner
+        self.queued += size
+        return 0
+
+    cdef int _seal(self) except -1:
+        """Make a segment of the buffer, so that others can follow it."""
+        cdef segment *s
+        if self._stop == self._start:
+            return 0
+        s = self._new_segment()
+        s.base = self._buf
+        s.data = self._buf + self._start
+        s.size = self._stop - self._start
+        s.owner = NULL
+        self._buf = NULL
+        self._start = self._stop = self._cap = 0
+        return 0
+
+    cdef segment *_new_segment(self) except NULL:
+        cdef segment *segments
+        cdef size_t cap
+        if self._first_segment + self._n_segments == self._cap_segments:
+            if self._first_segment > self._cap_segments // 2:
+                memmove(self._segments, self._segments + self._first_segment,
+                        self._n_segments * sizeof(segment))
+                self._first_segment = 0
+            else:
+                cap = max(<size_t>4, self._cap_segments * 2)
+                segments = <segment *>realloc(self._segments, cap * sizeof(segment))
+                if segments is NULL:
+                    raise MemoryError
+                self._segments = segments
+                self._cap_segments = cap
+        self._n_segments += 1
+        return &self._segments[self._first_segment + self._n_segments - 1]
+
+    cdef void _free_segment(self, segment *s) noexcept:
+        free(s.base)
+        if s.owner is not NULL:
+            Py_DECREF(<object>s.owner)
+
+    # ---- output ----
+
+    cdef const uint8_t *head(self, size_t *size) noexcept:
+        """Return the first octets that are in one piece, and how many they are."""
+        if self._n_segments != 0:
+            size[0] = self._segments[self._first_segment].size
+            return self._segments[self._first_segment].data
+        size[0] = self._stop - self._start
+        return self._buf + self._start
+
+    cdef size_t gather(self, void *iovecs, size_t most) noexcept:
+        """Fill in up to ``most`` iovecs; return how many."""
+        cdef wsf_iovec *iov = <wsf_iovec *>iovecs
+        cdef size_t n = 0
+        cdef segment *s
+        while n < most and n < self._n_segments:
+            s = &self._segments[self._first_segment + n]
+            iov[n].iov_base = <void *>s.data
+            iov[n].iov_len = s.size
+            n += 1
+        if n < most and self._stop != self._start:
+            iov[n].iov_base = self._buf + self._start
+            iov[n].iov_len = self._stop - self._start
+            n += 1
+        return n
+
+    cdef void advance(self, size_t n) noexcept:
+        """Forget the first ``n <= queued`` octets: they have been sent."""
+        cdef segment *s
+        self.queued -= n
+        while self._n_segments != 0:
+            s = &self._segments[self._first_segment]
+            if n < s.size:
+                s.data += n
+                s.size -= n
+                return
+            n -= s.size
+            self._free_segment(s)
+            self._first_segment += 1
+            self._n_segments -= 1
+        if self._segments is not NULL:
+            free(self._segments)
+            self._segments = NULL
+            self._first_segment = self._cap_segments = 0
+        self._start += n
+        if self._start == self._stop:
+            free(self._buf)  # an idle connection has no buffer
+            self._buf = NULL
+            self._start = self._stop = self._cap = 0
+
+    def peek(self, size_t n=65536):
+        """Return the first ``n`` octets, or as many as there are, without taking them."""
+        cdef bytes out
+        cdef uint8_t *dst
+        cdef wsf_iovec iov[16]
+        cdef size_t got = 0, i, take, parts
+
+        n = min(n, self.queued)
+        out = PyBytes_FromStringAndSize(NULL, n)
+        dst = <uint8_t *>PyBytes_AS_STRING(out)
+        parts = self.gather(iov, 16)
+        for i in range(parts):
+            take = min(n - got, iov[i].iov_len)
+            memcpy(dst + got, iov[i].iov_base, take)
+            got += take
+        return out if got == n else out[:got]
+
+    def consume(self, size_t n):
+        """Forget the first ``n`` octets: they have been sent."""
+        if n > self.queued:
+            raise ValueError(f"{n} octets to consume, but {self.queued} are queued")
+        self.advance(n)
+
+    def take(self):
+        """Return everything that is queued, and forget it."""
+        cdef list parts = []
+        cdef bytes part
+        while self.queued:
+            part = self.peek(self.queued)
+            self.advance(len(part))
+            parts.append(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def __dealloc__(self):
+        cdef size_t i
+        for i in range(self._n_segments):
+            self._free_segment(&self._segments[self._first_segment + i])
+        free(self._segments)
+        free(self._buf)
