@@ -1,0 +1,66 @@
+"""``python -m tests.compliance --role server --path reactor --cases all``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from tests.compliance.cases import SETS
+from tests.compliance.suite import ROLES, SuiteMissingError, run_suite
+from tests.support.process import ROOT
+from tests.support.targets import TARGETS, chosen
+
+
+def main() -> int:
+    """Run what the command line asks for; 0 if every case passed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.compliance", description=__doc__
+    )
+    parser.add_argument("--target", choices=TARGETS, default=chosen().name)
+    parser.add_argument("--role", choices=[*ROLES, "both"], default="both")
+    parser.add_argument(
+        "--path", choices=["reactor", "transport", "both"], default="both"
+    )
+    parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
+    parser.add_argument(
+        "--script", default="echo_for", help="echo_for, echo or callback"
+    )
+    parser.add_argument(
+        "--cases",
+        default="quick",
+        help=f"{', '.join(SETS)}, or patterns such as 6.4.*,7.*",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=ROOT / "build" / "autobahn", help="where reports go"
+    )
+    options = parser.parse_args()
+
+    target = TARGETS[options.target]
+    roles = list(ROLES) if options.role == "both" else [options.role]
+    paths = target.paths if options.path == "both" else (options.path,)
+    failed = False
+    for role in roles:
+        for path in paths:
+            start = time.monotonic()
+            try:
+                verdict = run_suite(
+                    target,
+                    role,
+                    path,
+                    options.cases,
+                    loop=options.loop,
+                    script=options.script,
+                    out=options.out / f"{target.name}-{role}-{path}",
+                )
+            except SuiteMissingError as exc:
+                print(f"not run: {exc}", file=sys.stderr)
+                return 2
+            print(f"{verdict.line()} ({time.monotonic() - start:.0f} s)", flush=True)
+            failed |= bool(verdict.failures) or not verdict.total
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

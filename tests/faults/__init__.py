@@ -1,0 +1,1 @@
+"""Faults and bad input: attackers, careless peers, broken networks, full tables."""

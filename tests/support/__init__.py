@@ -1,0 +1,1 @@
+"""What the tests against real peers share: targets, child processes, their commands."""
