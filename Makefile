@@ -1,5 +1,77 @@
-VENV ?= .venv
-PYTHON ?= $(VENV)/bin/python
+# The commands of this project; `make help` lists them.
+#
+# Everything happens in a virtual environment of its own, $(VENV). Sources that changed
+# are rebuilt. WSFAST_PURE=1 does without a C compiler. With CI=true or
+# WSFAST_REQUIRE_ALL=1 a missing tool is a failure instead of a test left out.
 
-build:
-	$(PYTHON) setup.py -q build_clib build_ext --inplace
+VENV ?= .venv
+BASE_PYTHON ?= python3
+JOBS ?= 2
+PYTHON = $(VENV)/bin/python
+C_SOURCES = $(wildcard csrc/*.[ch] csrc/kernels/*.[ch] tests/c/*.[ch])
+
+.PHONY: help run test test-c test-py build lint types format bench wheel clean
+.NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
+.DEFAULT_GOAL := build
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+run: build ## serve the demo on 127.0.0.1
+	$(PYTHON) -m wsfast.demo
+
+test: test-c test-py ## every test; what is missing is left out by name
+
+test-c: build $(VENV)/.have-test
+	@$(PYTHON) -m tests.needs
+	$(MAKE) -C tests/c check
+
+test-py: build $(VENV)/.have-test test-c
+	$(PYTHON) -m pytest
+
+build: $(VENV)/.have-build ## the C core and the extension modules, in place
+	$(PYTHON) setup.py -q build_clib build_ext --inplace --parallel $(JOBS)
+
+lint: $(VENV)/.have-lint ## ruff, clang-format, the workflows' schema
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/clang-format --dry-run --Werror $(C_SOURCES)
+	$(VENV)/bin/check-jsonschema --builtin-schema vendor.github-workflows \
+		.github/workflows/*.yml
+
+types: build $(VENV)/.have-lint ## mypy --strict, and the stub against the engines
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.have-lint ## lay the sources out as `make lint` wants them
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/clang-format -i $(C_SOURCES)
+
+bench: build $(VENV)/.have-bench ## measure; see CONTRIBUTING.md
+	$(PYTHON) -m bench
+
+wheel: $(VENV)/.have-dev ## a source distribution and a wheel, in dist/
+	$(PYTHON) -m build
+
+clean: ## remove what was built, but not $(VENV)
+	rm -rf build dist artifacts *.egg-info
+	find wsfast -name '*.so' -delete
+	find wsfast \( -name '*.c' -o -name '*.html' \) -not -path '*/static/*' -delete
+
+# Stamps say what the virtual environment holds. The project itself is installed as
+# editable and pure, which compiles nothing; `build` then puts the extensions beside
+# the sources.
+
+$(PYTHON):
+	$(BASE_PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "no virtual environment; on Debian: apt-get install python3-venv" >&2; \
+		exit 1; }
+
+$(VENV)/.have-build: pyproject.toml | $(PYTHON)
+	$(PYTHON) -m pip install -q 'setuptools>=77' 'cython>=3.1' wheel
+	WSFAST_PURE=1 $(PYTHON) -m pip install -q --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.have-%: pyproject.toml | $(VENV)/.have-build
+	WSFAST_PURE=1 $(PYTHON) -m pip install -q --no-build-isolation -e '.[$*]'
+	@touch $@

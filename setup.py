@@ -8,7 +8,8 @@ Cython's annotated HTML beside each source.
 
 import os
 import sys
-from glob import glob
+from contextlib import contextmanager
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
@@ -17,8 +18,8 @@ from setuptools.errors import CCompilerError, PlatformError
 
 PURE = bool(os.environ.get("WSFAST_PURE")) or sys.implementation.name != "cpython"
 WINDOWS = sys.platform == "win32"
-CORE = sorted(glob("csrc/*.c") + glob("csrc/kernels/*.c"))
-HEADERS = sorted(glob("csrc/*.h") + glob("csrc/kernels/*.h"))
+CORE = sorted(map(str, Path("csrc").rglob("*.c")))
+HEADERS = sorted(map(str, Path("csrc").rglob("*.h")))
 FLAGS = ["/O2", "/std:c11"] if WINDOWS else ["-O3", "-std=c11", "-fvisibility=hidden"]
 STRICT = ["/W4", "/WX"] if WINDOWS else ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 
@@ -26,6 +27,7 @@ STRICT = ["/W4", "/WX"] if WINDOWS else ["-Wall", "-Wextra", "-Wconversion", "-W
 MODULES = {
     "wsfast._engine": "wsfast/_engine.pyx",
     "wsfast._frames": "wsfast/_frames.pyx",
+    "wsfast._writer": "wsfast/_writer.pyx",
     "wsfast.protocol.messages": "wsfast/protocol/messages.py",
     "wsfast.asyncio.link": "wsfast/asyncio/link.py",
     "wsfast.asyncio.waiter": "wsfast/asyncio/waiter.py",
@@ -33,6 +35,15 @@ MODULES = {
     "wsfast.asyncio._reactor": "wsfast/asyncio/_reactor.pyx",
 }
 POSIX_ONLY = {"wsfast.asyncio._reactor"}
+DIRECTIVES = {
+    "language_level": "3",
+    "annotation_typing": False,
+    "binding": True,
+    "boundscheck": False,
+    "wraparound": False,
+    "initializedcheck": False,
+    "embedsignature": False,
+}
 
 HINT = """
 Building the C core of wsfast failed; the compiler's words are above.
@@ -42,17 +53,45 @@ Building the C core of wsfast failed; the compiler's words are above.
 """
 
 
-def explained(command: type) -> type:
-    """Make a failing build command end with a hint instead of a traceback."""
+@contextmanager
+def explained():
+    """Let a build that fails end with a hint instead of a traceback."""
+    try:
+        yield
+    except (CCompilerError, PlatformError) as error:
+        raise SystemExit(f"{error}\n{HINT}") from error
 
-    class Explained(command):
-        def run(self):
-            try:
-                super().run()
-            except (CCompilerError, PlatformError) as error:
-                raise SystemExit(f"{error}\n{HINT}") from error
 
-    return Explained
+class BuildCore(build_clib):
+    """Builds csrc/ as a static library."""
+
+    def run(self):
+        """Compile, with a hint if that fails."""
+        with explained():
+            super().run()
+
+
+class BuildExtensions(build_ext):
+    """Runs Cython only when something is built: metadata needs none."""
+
+    def run(self):
+        """Translate and compile, with a hint if that fails."""
+        with explained():
+            super().run()
+
+    def build_extensions(self):
+        """Translate all sources to C before the compilers start."""
+        from Cython.Build import cythonize
+
+        made = cythonize(
+            list(self.extensions),
+            annotate=bool(os.environ.get("WSFAST_ANNOTATE")),
+            compiler_directives=DIRECTIVES,
+        )
+        for extension, translated in zip(self.extensions, made, strict=True):
+            extension.sources = translated.sources
+            extension.depends = translated.depends
+        super().build_extensions()
 
 
 def core() -> tuple[str, dict]:
@@ -71,9 +110,7 @@ def core() -> tuple[str, dict]:
 
 def extensions() -> list[Extension]:
     """Return the extension modules."""
-    from Cython.Build import cythonize
-
-    found = [
+    return [
         Extension(
             name,
             [source],
@@ -82,25 +119,12 @@ def extensions() -> list[Extension]:
             extra_compile_args=FLAGS,
         )
         for name, source in MODULES.items()
-        if os.path.exists(source) and not (WINDOWS and name in POSIX_ONLY)
+        if Path(source).exists() and not (WINDOWS and name in POSIX_ONLY)
     ]
-    return cythonize(
-        found,
-        annotate=bool(os.environ.get("WSFAST_ANNOTATE")),
-        compiler_directives={
-            "language_level": "3",
-            "annotation_typing": False,
-            "binding": True,
-            "boundscheck": False,
-            "wraparound": False,
-            "initializedcheck": False,
-            "embedsignature": False,
-        },
-    )
 
 
 setup(
     ext_modules=[] if PURE else extensions(),
     libraries=[] if PURE else [core()],
-    cmdclass={"build_clib": explained(build_clib), "build_ext": explained(build_ext)},
+    cmdclass={"build_clib": BuildCore, "build_ext": BuildExtensions},
 )
