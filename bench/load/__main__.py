@@ -1,0 +1,93 @@
+"""
+The load benchmark: ``python -m bench.load``.
+
+Servers on one core, a native load client that polls on the other; see bench/README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.load import report
+from bench.load.cases import CASES
+from bench.load.machine import facts
+from bench.load.runner import Options, Result, run_case
+from bench.load.targets import HERE, TARGETS, Target, extra
+
+PACKAGES = ("wsfast", "uvloop", "picows", "websockets", "aiohttp")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.load", description=__doc__)
+    parser.add_argument("--cases", help=f"of: {', '.join(CASES)}", default="")
+    parser.add_argument("--servers", help=f"of: {', '.join(TARGETS)}", default="")
+    parser.add_argument("--extra", action="append", default=[], metavar="NAME=COMMAND")
+    parser.add_argument("--rounds", type=int, default=Options.rounds)
+    parser.add_argument("--seconds", type=float, default=Options.seconds)
+    parser.add_argument("--warmup", type=float, default=Options.warmup)
+    parser.add_argument("--retries", type=int, default=Options.retries)
+    parser.add_argument("--nice", type=int, default=Options.nice)
+    parser.add_argument("--output", type=Path, help="directory for the report")
+    parser.add_argument("--quiet", action="store_true")
+    return parser
+
+
+def _targets(names: str, definitions: list[str]) -> list[Target]:
+    chosen = [TARGETS[name] for name in names.split(",") if name] if names else []
+    found = []
+    for target in [*(chosen or TARGETS.values()), *extra(definitions)]:
+        missing = target.missing()
+        if missing is None:
+            found.append(target)
+        else:
+            print(f"left out: {target.name} needs {missing}", file=sys.stderr)
+    return found
+
+
+def _suits(target: Target, result_kind: str) -> bool:
+    if result_kind == "client":
+        return target.client
+    return not target.client and not (target.raw and result_kind == "storm")
+
+
+def main() -> int:
+    """Run the chosen cases and write the report."""
+    args = _parser().parse_args()
+    subprocess.run(["make", "-s", "-C", str(HERE)], check=True)
+    options = Options(
+        rounds=args.rounds,
+        seconds=args.seconds,
+        warmup=args.warmup,
+        retries=args.retries,
+        nice=args.nice,
+    )
+    targets = _targets(args.servers, args.extra)
+    cases = [CASES[name] for name in args.cases.split(",") if name] or list(
+        CASES.values()
+    )
+
+    def progress(line: str) -> None:
+        if not args.quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    results: list[Result] = []
+    for case in cases:
+        suited = [target for target in targets if _suits(target, case.kind)]
+        results.append(run_case(case, suited, options, progress))
+    found = facts(PACKAGES)
+    text = report.markdown(results, targets, found)
+    print(text)
+    if args.output is not None:
+        args.output.mkdir(parents=True, exist_ok=True)
+        (args.output / "benchmark.md").write_text(text)
+        document = json.dumps(report.as_json(results, found), indent=1)
+        (args.output / "benchmark.json").write_text(document + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

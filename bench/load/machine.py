@@ -1,0 +1,44 @@
+"""What a report has to say about the machine and the versions, and no more."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+
+def _cpu_model() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.machine()
+
+
+def _compiler() -> str:
+    try:
+        done = subprocess.run(["cc", "--version"], capture_output=True, text=True)
+    except OSError:
+        return "unknown"
+    return done.stdout.splitlines()[0] if done.stdout else "unknown"
+
+
+def facts(packages: Iterable[str]) -> dict[str, str]:
+    """Return versions and machine facts for the head of a report."""
+    found = {
+        "CPU": f"{_cpu_model()}, {os.cpu_count()} cores",
+        "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "C compiler": _compiler(),
+    }
+    for name in packages:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

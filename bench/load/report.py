@@ -1,0 +1,92 @@
+"""The report of the load benchmark: Markdown for people, JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+from bench.load.runner import Result
+from bench.load.summary import Row, summarise
+from bench.load.targets import Target
+
+
+def _spread(pair: tuple[float, float] | None, digits: int = 2) -> str:
+    return "" if pair is None else f"{pair[0]:.{digits}f} - {pair[1]:.{digits}f}"
+
+
+def _unit(result: Result) -> str:
+    return {
+        "memory": "KiB per connection",
+        "storm": "CPU us per handshake",
+    }.get(result.case.kind, "CPU us per message")
+
+
+def _cells(result: Result, row: Row, titles: Mapping[str, str]) -> list[str]:
+    cells = [titles.get(row.name, row.name), f"{row.value:.3g}"]
+    cells.append("" if row.ratio is None else f"{row.ratio:.2f}")
+    cells.append(_spread(row.ratio_spread))
+    if result.case.kind != "memory":
+        cells.append(f"{row.rate:,.0f}")
+    if result.case.kind == "echo":
+        cells += [f"{row.latency_us[key]:.0f}" for key in ("p50", "p99")]
+    return cells
+
+
+def _table(result: Result, rows: Sequence[Row], titles: Mapping[str, str]) -> list[str]:
+    reference = titles.get(result.case.reference, result.case.reference)
+    head = ["", _unit(result), f"ratio to {reference}", "spread"]
+    if result.case.kind != "memory":
+        head.append("per second")
+    if result.case.kind == "echo":
+        head += ["p50 us", "p99 us"]
+    lines = [f"### {result.case.title}", ""]
+    lines.append("| " + " | ".join(head) + " |")
+    lines.append("| --- |" + " ---: |" * (len(head) - 1))
+    lines += ["| " + " | ".join(_cells(result, row, titles)) + " |" for row in rows]
+    remarks = [
+        f"{titles.get(row.name, row.name)}: {remark}"
+        for row in rows
+        for remark in row.remarks
+    ]
+    remarks += [
+        f"{titles.get(n, n)}: left out: {why}" for n, why in result.failed.items()
+    ]
+    repeated = sum(row.rejected for row in rows)
+    lines.append("")
+    if repeated:
+        lines += [f"Rounds rejected and repeated: {repeated}.", ""]
+    if remarks:
+        lines += [*(f"- {remark}" for remark in remarks), ""]
+    return lines
+
+
+def markdown(
+    results: Sequence[Result], targets: Sequence[Target], facts: Mapping[str, str]
+) -> str:
+    """Return the whole report."""
+    titles = {target.name: target.title for target in targets}
+    lines = ["# Load benchmark", ""]
+    lines += [f"- {key}: {value}" for key, value in facts.items()]
+    lines.append("")
+    for result in results:
+        lines += _table(result, summarise(result), titles)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def as_json(results: Sequence[Result], facts: Mapping[str, str]) -> dict[str, object]:
+    """Return the report with every sample in it."""
+    return {
+        "facts": dict(facts),
+        "cases": [
+            {
+                "case": asdict(result.case),
+                "rows": [asdict(row) for row in summarise(result)],
+                "samples": {
+                    name: [asdict(sample) for sample in samples]
+                    for name, samples in result.samples.items()
+                },
+                "failed": result.failed,
+            }
+            for result in results
+        ],
+    }

@@ -1,0 +1,26 @@
+"""A TCP echo without WebSocket: what the loop's own transport costs."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import cast
+
+from bench.load.servers._serving import main
+
+
+class Echo(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data)
+
+
+async def serve(sock: socket.socket) -> object:
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(Echo, sock=sock, backlog=4096)
+
+
+if __name__ == "__main__":
+    main(serve)

@@ -1,0 +1,35 @@
+"""Echo with websockets' asyncio server: no compression, no keepalive, no size limit."""
+
+from __future__ import annotations
+
+import socket
+
+from websockets.asyncio.server import ServerConnection, serve as serve_websockets
+from websockets.exceptions import ConnectionClosed
+
+from bench.load.servers._serving import main
+
+
+async def echo(ws: ServerConnection) -> None:
+    try:
+        async for message in ws:
+            await ws.send(message)
+    except ConnectionClosed:
+        pass
+
+
+async def serve(sock: socket.socket) -> object:
+    return await serve_websockets(
+        echo,
+        sock=sock,
+        backlog=4096,
+        compression=None,
+        ping_interval=None,
+        max_size=None,
+        max_queue=None,
+        server_header=None,
+    )
+
+
+if __name__ == "__main__":
+    main(serve)

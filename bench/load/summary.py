@@ -1,0 +1,64 @@
+"""What the rounds of a case amount to: medians, spreads, ratios paired within a round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import median
+
+from bench.load.runner import Result, Sample
+
+
+@dataclass
+class Row:
+    """One target in one case. ``ratio`` is the median of the rounds' own ratios."""
+
+    name: str
+    value: float
+    best: float
+    spread: tuple[float, float]
+    ratio: float | None
+    ratio_spread: tuple[float, float] | None
+    rate: float
+    latency_us: dict[str, float] = field(default_factory=dict)
+    rejected: int = 0
+    remarks: list[str] = field(default_factory=list)
+
+
+def value_of(result: Result, sample: Sample) -> float:
+    """Return what a sample measures: KiB for the memory case, microseconds otherwise."""
+    return sample.extra["kib"] if result.case.kind == "memory" else sample.cpu_us
+
+
+def summarise(result: Result) -> list[Row]:
+    """Return a row for each target that was measured."""
+    rows = []
+    reference = result.samples.get(result.case.reference)
+    for name, samples in result.samples.items():
+        if not samples:
+            continue
+        values = [value_of(result, sample) for sample in samples]
+        ratios = []
+        if reference is not None:
+            ratios = [
+                value_of(result, ours) / value_of(result, theirs)
+                for ours, theirs in zip(samples, reference)
+                if value_of(result, theirs) > 0
+            ]
+        rows.append(
+            Row(
+                name=name,
+                value=median(values),
+                best=min(values),
+                spread=(min(values), max(values)),
+                ratio=median(ratios) if ratios else None,
+                ratio_spread=(min(ratios), max(ratios)) if ratios else None,
+                rate=median(sample.rate for sample in samples),
+                latency_us={
+                    key: median(sample.latency_us[key] for sample in samples)
+                    for key in samples[0].latency_us
+                },
+                rejected=result.rejected[name],
+                remarks=sorted({s.remark for s in samples if s.remark}),
+            )
+        )
+    return rows

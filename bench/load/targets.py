@@ -1,0 +1,88 @@
+"""What is measured: the servers and clients of the load benchmark, and how each is started."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BUILD = HERE / "build"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A program to measure. A server prints ``port P pid N`` when it listens."""
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    #: import names without which it cannot run
+    needs: tuple[str, ...] = ()
+    #: it echoes octets and knows no WebSocket
+    raw: bool = False
+    client: bool = False
+
+    def missing(self) -> str | None:
+        """Return the module that is not installed, if any."""
+        for name in self.needs:
+            if importlib.util.find_spec(name) is None:
+                return name
+        return None
+
+
+def _python(module: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"bench.load.{module}", *arguments)
+
+
+def _server(
+    name: str, title: str, module: str, *arguments: str, raw: bool = False
+) -> Target:
+    package = name.split("-")[0]
+    needs = ("uvloop",) if package == "raw" else (package, "uvloop")
+    command = _python(f"servers.{module}", *arguments)
+    return Target(name, title, command, needs, raw)
+
+
+def _client(name: str, title: str, module: str) -> Target:
+    package = name.split("-")[1]
+    return Target(name, title, _python(f"clients.{module}"), (package,), client=True)
+
+
+_TARGETS = [
+    Target("floor", "C, epoll", (str(BUILD / "floor"),)),
+    Target("raw-c", "C, TCP only", (str(BUILD / "floor"), "--raw"), raw=True),
+    _server("wsfast-callback", "wsfast, callback", "wsfast_callback"),
+    _server("wsfast", "wsfast, coroutine", "wsfast_coroutine"),
+    _server(
+        "wsfast-asyncio",
+        "wsfast, coroutine, asyncio loop",
+        "wsfast_coroutine",
+        "--loop",
+        "asyncio",
+    ),
+    _server("raw-uvloop", "uvloop, TCP only", "raw_uvloop", raw=True),
+    _server("picows", "picows, callback", "picows_callback"),
+    _server("websockets", "websockets", "websockets_coroutine"),
+    _server("aiohttp", "aiohttp", "aiohttp_coroutine"),
+    Target("client-floor", "C, epoll", (str(BUILD / "client_floor"),), client=True),
+    _client("client-wsfast-callback", "wsfast, callback", "wsfast_callback"),
+    _client("client-wsfast", "wsfast, coroutine", "wsfast_coroutine"),
+    _client("client-picows", "picows, callback", "picows_callback"),
+    _client("client-websockets", "websockets", "websockets_coroutine"),
+    _client("client-aiohttp", "aiohttp", "aiohttp_coroutine"),
+]
+
+#: every target, in the order of the report
+TARGETS = {target.name: target for target in _TARGETS}
+
+
+def extra(definitions: Iterable[str]) -> list[Target]:
+    """Return targets for ``NAME=COMMAND`` words; the command gets ``--core N`` appended."""
+    found = []
+    for definition in definitions:
+        name, _, command = definition.partition("=")
+        found.append(Target(name, name, tuple(command.split())))
+    return found
