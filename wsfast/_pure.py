@@ -70,7 +70,7 @@ def mask(data: Buffer, key: Buffer, offset: int = 0) -> bytes:
         TypeError: ``data`` or ``key`` is not a buffer.
 
     """
-    octets = data if type(data) is bytes else _octets(data)
+    octets = contiguous_octets(data)
     return xor(octets, turned_key(key, offset))
 
 
@@ -102,20 +102,19 @@ def mask_into(
         TypeError: An argument is of the wrong type.
 
     """
-    target = _writable(dst)
-    with _contiguous(src) as source:
-        octets = source.tobytes()
     turned = turned_key(key, offset)
+    octets = contiguous_octets(src)
     start = index(dst_offset)
     count = len(octets) if n is None else index(n)
-    if not 0 <= count <= len(octets):
-        raise ValueError(f"n must be 0 to {len(octets)} octets, got {count}")
-    if not 0 <= start <= len(target) - count:
-        raise ValueError(
-            f"{count} octets at {start} do not fit into {len(target)} octets"
-        )
-    if count:
-        target[start : start + count] = xor(octets[:count], turned)
+    with _writable(dst) as target:
+        if not 0 <= count <= len(octets):
+            raise ValueError(f"n must be 0 to {len(octets)} octets, got {count}")
+        if not 0 <= start <= len(target) - count:
+            raise ValueError(
+                f"{count} octets at {start} do not fit into {len(target)} octets"
+            )
+        if count:
+            target[start : start + count] = xor(octets[:count], turned)
 
 
 def unmask_inplace(buffer: Buffer, key: Buffer, offset: int = 0) -> None:
@@ -134,11 +133,11 @@ def unmask_inplace(buffer: Buffer, key: Buffer, offset: int = 0) -> None:
         TypeError: ``buffer`` or ``key`` is not a buffer.
 
     """
-    target = _writable(buffer)
     turned = turned_key(key, offset)
-    for start in range(0, len(target), _BLOCK):
-        block = target[start : start + _BLOCK]
-        block[:] = xor(block.tobytes(), turned)
+    with _writable(buffer) as target:
+        for start in range(0, len(target), _BLOCK):
+            end = start + _BLOCK
+            target[start:end] = xor(bytes(target[start:end]), turned)
 
 
 def is_valid_utf8(data: Buffer) -> bool:
@@ -157,7 +156,7 @@ def is_valid_utf8(data: Buffer) -> bool:
         TypeError: ``data`` is not a buffer.
 
     """
-    octets = data if type(data) is bytes else _octets(data)
+    octets = contiguous_octets(data)
     try:
         codecs.utf_8_decode(octets, "strict", True)
     except UnicodeDecodeError:
@@ -202,7 +201,7 @@ class Utf8Validator:
             TypeError: ``data`` is not a buffer.
 
         """
-        octets = data if type(data) is bytes else _octets(data)
+        octets = contiguous_octets(data)
         if self._failed:
             return False, False, 0, self._total
         bad, self._tail = utf8_feed(self._tail, octets)
@@ -230,7 +229,7 @@ def decode_utf8(data: Buffer) -> str:
         TypeError: ``data`` is not a buffer.
 
     """
-    octets = data if type(data) is bytes else _octets(data)
+    octets = contiguous_octets(data)
     return octets.decode()
 
 
@@ -299,7 +298,7 @@ def encode_frame(
     if isinstance(payload, str):
         octets = payload.encode()
     else:
-        octets = payload if type(payload) is bytes else _octets(payload)
+        octets = contiguous_octets(payload)
     first = first_octet(opcode, len(octets), fin, rsv1)
     if mask is False:
         return header_octets(first, len(octets), None) + octets
@@ -317,10 +316,10 @@ def masking_key() -> bytes:
         4 octets.
 
     """
-    global _keys  # noqa: PLW0603 -- the pool is the state of this module
+    global _keys
     while True:
         for (key,) in _keys:  # one step of an iterator: no two threads get the same
-            return key  # type: ignore[no-any-return]
+            return key
         _keys = _fresh_keys()
 
 
@@ -329,7 +328,7 @@ def _fresh_keys() -> Iterator[tuple[bytes]]:
 
 
 def _drop_keys() -> None:
-    global _keys  # noqa: PLW0603
+    global _keys
     _keys = iter(())
 
 
@@ -369,7 +368,7 @@ def turned_key(key: Buffer, offset: int) -> bytes:
 
 def key_octets(key: Buffer) -> bytes:
     """Return a masking-key as bytes, or refuse it."""
-    octets = key if type(key) is bytes else _octets(key)
+    octets = contiguous_octets(key)
     if len(octets) != 4:
         raise ValueError(f"masking-key must be 4 octets, got {len(octets)}")
     return octets
@@ -430,16 +429,19 @@ def utf8_feed(tail: bytes, octets: bytes) -> tuple[int, bytes]:
     return -1, joined[used:]
 
 
+def contiguous_octets(data: Buffer) -> bytes:
+    """Return the octets of a contiguous buffer, copied unless they are bytes."""
+    if type(data) is bytes:
+        return data
+    with _contiguous(data) as view:
+        return view.tobytes()
+
+
 def _contiguous(data: Buffer) -> memoryview:
     view = memoryview(data)
     if not view.c_contiguous:
         raise BufferError("buffer is not contiguous; make a copy with bytes() first")
     return view
-
-
-def _octets(data: Buffer) -> bytes:
-    with _contiguous(data) as view:
-        return view.tobytes()
 
 
 def _writable(data: Buffer) -> memoryview:
