@@ -258,6 +258,10 @@ class MessageParser(Parser):
         if self._pos == self._end:
             self._set_window(b"")  # else the window is a copy of our own already
 
+    def discard(self) -> None:
+        """Drop what is left of the window."""
+        self._set_window(b"")
+
     def next(self) -> int:
         """
         Go on to the next event in the input window.
@@ -291,6 +295,12 @@ class MessageParser(Parser):
             if event != NEED_DATA:
                 return event
 
+    def take_payload(self) -> str | bytes | None:
+        """Return `payload` and keep no reference to it: it becomes ``None``."""
+        payload = self.payload
+        self.payload = None
+        return payload
+
     def receive(self, data: Buffer) -> list[str | bytes | Control]:
         """
         Parse octets to the end: `feed`, then `next` until nothing is left.
@@ -317,12 +327,11 @@ class MessageParser(Parser):
                 return found
             if event == ERROR:
                 raise frame_error(self._error, list(found))
-            payload = self.payload
+            payload = self.take_payload()
             if event >= OP_CLOSE and isinstance(payload, bytes):
                 found.append(Control(event, payload, self.code))
             elif payload is not None:
                 found.append(payload)
-            self.payload = None
 
     def _fail(self, status: int) -> int:
         self._error = status
@@ -417,7 +426,12 @@ class FrameWriter:
         self._size = 0
 
     def __len__(self) -> int:
-        """Return the octets not consumed yet."""
+        """Return the octets not consumed yet, as does `queued`."""
+        return self._size
+
+    @property
+    def queued(self) -> int:
+        """Octets not consumed yet."""
         return self._size
 
     def frame(
@@ -494,11 +508,11 @@ class FrameWriter:
             ``n`` octets, or all if there are fewer.
 
         Raises:
-            ValueError: ``n`` is negative.
+            OverflowError: ``n`` is negative.
 
         """
         if n < 0:
-            raise ValueError(f"n must be >= 0, got {n}")
+            raise OverflowError(f"n must be >= 0, got {n}")
         pieces: list[bytes | bytearray] = []
         start = self._start
         for chunk in self._chunks:
@@ -519,10 +533,13 @@ class FrameWriter:
 
         Raises:
             ValueError: So many are not there.
+            OverflowError: ``n`` is negative.
 
         """
-        if not 0 <= n <= self._size:
-            raise ValueError(f"n must be 0 to {self._size}, got {n}")
+        if n < 0:
+            raise OverflowError(f"n must be >= 0, got {n}")
+        if n > self._size:
+            raise ValueError(f"{n} octets to consume, but {self._size} are queued")
         self._size -= n
         n += self._start
         while self._chunks and n >= len(self._chunks[0]):

@@ -96,4 +96,5 @@ else:
         masking_key,
         unmask_inplace,
     )
-    from wsfast._frames import FrameParser, FrameWriter, MessageParser
+    from wsfast._frames import FrameParser, MessageParser
+    from wsfast._writer import FrameWriter

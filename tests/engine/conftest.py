@@ -1,0 +1,24 @@
+"""Every test of this folder runs on the C engine, then on the pure Python one."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.engine.engines import load
+
+PURE = os.environ.get("WSFAST_PURE", "0") not in ("", "0")  # a build without C
+
+
+@pytest.fixture(scope="session", params=["python"] if PURE else ["c", "python"])
+def engine(request):
+    """Return an engine: a namespace with all names of ``wsfast.engine``."""
+    return load(request.param)
+
+
+@pytest.fixture(scope="session")
+def engines():
+    """Return both engines, to compare what they do."""
+    names = ["python", "python"] if PURE else ["c", "python"]
+    return [load(name) for name in names]
