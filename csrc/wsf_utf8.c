@@ -105,7 +105,7 @@ wsf_status wsf_utf8_feed(const wsf_kernels *k, wsf_utf8 *s, const uint8_t *data,
     end = len - unfinished(data + start, len - start);
     good = start + k->utf8(data + start, end - start);
     if (good != end) {
-        *bad = good + first_bad(data + good, end - good);
+        *bad = good + first_bad(data + good, len - good);
         return WSF_E_UTF8;
     }
     if (end != len) { /* not while s still holds a character: then nothing is left */
