@@ -39,6 +39,8 @@ Names, bases, constructors and texts are those of the websockets library, so tha
         ConcurrencyError (also a RuntimeError)
 """
 
+# ruff: noqa: N818 -- the names are those of the websockets library
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

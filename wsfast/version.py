@@ -1,0 +1,3 @@
+"""The version of wsfast."""
+
+version = "0.1.0"
