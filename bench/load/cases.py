@@ -25,7 +25,7 @@ class Case:
     payload: Literal["text", "utf8", "binary"] = "text"
     #: the target that ratios refer to
     reference: str = "floor"
-    #: seconds of a round beyond which more is of no use, or below which too few messages pass
+    #: the least that a round lasts, where too few messages would pass otherwise
     min_seconds: float = 0.0
     #: the server may sleep: one connection cannot keep it busy
     latency: bool = False

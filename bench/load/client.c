@@ -3,12 +3,14 @@
  *   client --port P [--connections N] [--size B] [--depth D] [--seconds S] [--warmup S]
  *          [--pid P] [--core N] [--text | --utf8] [--raw] [--sleep] [--storm | --idle]
  *
- * One thread that spins on its epoll, so that the server never pays for waking it. Masked frames
- * are made before the run: what a message costs here is recv, compare, send. Prints one JSON
- * object. --pid is the server, whose CPU time is read at both ends of the measured seconds.
+ * One thread that spins on its epoll, so that the server never pays for waking it.
+ * Masked frames are made before the run: what a message costs here is recv, compare,
+ * send. Prints one JSON object. --pid is the server, whose CPU time is read at both
+ * ends of the measured seconds.
  *
- * --storm opens and closes connections instead (storm.c). --idle reads lines "N" from standard
- * input, opens N more connections, echoes one message on each, and answers "open TOTAL". */
+ * --storm opens and closes connections instead (storm.c). --idle reads lines "N" from
+ * standard input, opens N more connections, echoes one message on each, and answers
+ * "open TOTAL". */
 #define _GNU_SOURCE
 #include "hist.h"
 #include "load.h"
@@ -31,8 +33,8 @@ enum {
     OPENING = 64   /* opening handshakes at a time */
 };
 
-/* Octets sent and received are counted from the start of the run; frames all have one length,
- * so that the counts tell which octet of which frame is next. */
+/* Octets sent and received are counted from the start of the run; frames all have one
+ * length, so that the counts tell which octet of which frame is next. */
 typedef struct conn {
     int fd;
     bool wants_out;
@@ -58,8 +60,8 @@ static bool measuring;
 static uint64_t total_octets, empty_polls;
 static uint8_t read_buf[READ_SIZE];
 
-/* The frames as they go out and as they come back: `variants` of them, twice over, so that any
- * `variants` frames in sequence lie in one piece. */
+/* The frames as they go out and as they come back: `variants` of them, twice over, so
+ * that any `variants` frames in sequence lie in one piece. */
 static uint8_t *out_block, *in_block;
 static size_t variants, out_size, in_size;
 
@@ -91,7 +93,8 @@ static void make_frames(void)
     variants = opt.size <= 65536 ? (opt.depth > VARIANTS ? opt.depth : VARIANTS) : 1;
     copies = variants > 1 ? 2 : 1;
     out_size = wire_header(header, first, opt.size, some_key) + opt.size;
-    in_size = opt.raw ? out_size : wire_header(header, first, opt.size, NULL) + opt.size;
+    in_size =
+        opt.raw ? out_size : wire_header(header, first, opt.size, NULL) + opt.size;
     out_block = malloc(copies * variants * out_size);
     in_block = opt.raw ? out_block : malloc(copies * variants * in_size);
     if (payload == NULL || out_block == NULL || in_block == NULL)
@@ -280,15 +283,15 @@ static void echo(void)
     waits[1] = wire_wait_ns(0) - waits[1];
     messages = (double)(total_octets - octets) / (double)in_size;
 
-    printf("{\"messages\": %.2f, \"wall_s\": %.6f, \"server_cpu_s\": %.9f, "
-           "\"client_cpu_s\": %.9f, \"server_wait_s\": %.9f, \"client_wait_s\": %.9f, "
-           "\"empty_polls\": %llu, \"p50_us\": %.2f, \"p90_us\": %.2f, \"p99_us\": %.2f, "
-           "\"p999_us\": %.2f}\n",
-           messages, wall, (double)server / 1e9, (double)own / 1e9,
-           (double)waits[0] / 1e9, (double)waits[1] / 1e9,
-           (unsigned long long)empty_polls, hist_quantile(&latency, 0.5) / 1e3,
-           hist_quantile(&latency, 0.9) / 1e3, hist_quantile(&latency, 0.99) / 1e3,
-           hist_quantile(&latency, 0.999) / 1e3);
+    printf(
+        "{\"messages\": %.2f, \"wall_s\": %.6f, \"server_cpu_s\": %.9f, "
+        "\"client_cpu_s\": %.9f, \"server_wait_s\": %.9f, \"client_wait_s\": %.9f, "
+        "\"empty_polls\": %llu, \"p50_us\": %.2f, \"p90_us\": %.2f, \"p99_us\": %.2f, "
+        "\"p999_us\": %.2f}\n",
+        messages, wall, (double)server / 1e9, (double)own / 1e9, (double)waits[0] / 1e9,
+        (double)waits[1] / 1e9, (unsigned long long)empty_polls,
+        hist_quantile(&latency, 0.5) / 1e3, hist_quantile(&latency, 0.9) / 1e3,
+        hist_quantile(&latency, 0.99) / 1e3, hist_quantile(&latency, 0.999) / 1e3);
 }
 
 static void idle(void)
@@ -327,34 +330,68 @@ static void idle(void)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"host", 1, NULL, 'h'},    {"port", 1, NULL, 'p'},  {"pid", 1, NULL, 'P'},
-        {"core", 1, NULL, 'c'},    {"size", 1, NULL, 'b'},  {"connections", 1, NULL, 'n'},
-        {"depth", 1, NULL, 'd'},   {"warmup", 1, NULL, 'w'}, {"seconds", 1, NULL, 's'},
-        {"text", 0, NULL, 't'},    {"utf8", 0, NULL, 'u'},  {"raw", 0, NULL, 'r'},
-        {"sleep", 0, NULL, 'S'},   {"storm", 0, NULL, 'm'}, {"idle", 0, NULL, 'i'},
-        {NULL, 0, NULL, 0}};
+        {"host", 1, NULL, 'h'},    {"port", 1, NULL, 'p'},
+        {"pid", 1, NULL, 'P'},     {"core", 1, NULL, 'c'},
+        {"size", 1, NULL, 'b'},    {"connections", 1, NULL, 'n'},
+        {"depth", 1, NULL, 'd'},   {"warmup", 1, NULL, 'w'},
+        {"seconds", 1, NULL, 's'}, {"text", 0, NULL, 't'},
+        {"utf8", 0, NULL, 'u'},    {"raw", 0, NULL, 'r'},
+        {"sleep", 0, NULL, 'S'},   {"storm", 0, NULL, 'm'},
+        {"idle", 0, NULL, 'i'},    {NULL, 0, NULL, 0}};
     void (*mode)(const load_options *) = NULL;
     bool idling = false;
     int o;
 
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
-        case 'h': opt.host = optarg; break;
-        case 'p': opt.port = atoi(optarg); break;
-        case 'P': opt.server_pid = atoi(optarg); break;
-        case 'c': opt.core = atoi(optarg); break;
-        case 'b': opt.size = (size_t)atoll(optarg); break;
-        case 'n': opt.connections = (unsigned)atoi(optarg); break;
-        case 'd': opt.depth = (unsigned)atoi(optarg); break;
-        case 'w': opt.warmup_s = atof(optarg); break;
-        case 's': opt.seconds = atof(optarg); break;
-        case 'u': opt.utf8 = true; opt.text = true; break;
-        case 't': opt.text = true; break;
-        case 'r': opt.raw = true; break;
-        case 'S': opt.sleep = true; break;
-        case 'm': mode = load_storm; break;
-        case 'i': idling = true; break;
-        default: return 2;
+        case 'h':
+            opt.host = optarg;
+            break;
+        case 'p':
+            opt.port = atoi(optarg);
+            break;
+        case 'P':
+            opt.server_pid = atoi(optarg);
+            break;
+        case 'c':
+            opt.core = atoi(optarg);
+            break;
+        case 'b':
+            opt.size = (size_t)atoll(optarg);
+            break;
+        case 'n':
+            opt.connections = (unsigned)atoi(optarg);
+            break;
+        case 'd':
+            opt.depth = (unsigned)atoi(optarg);
+            break;
+        case 'w':
+            opt.warmup_s = atof(optarg);
+            break;
+        case 's':
+            opt.seconds = atof(optarg);
+            break;
+        case 'u':
+            opt.utf8 = true;
+            opt.text = true;
+            break;
+        case 't':
+            opt.text = true;
+            break;
+        case 'r':
+            opt.raw = true;
+            break;
+        case 'S':
+            opt.sleep = true;
+            break;
+        case 'm':
+            mode = load_storm;
+            break;
+        case 'i':
+            idling = true;
+            break;
+        default:
+            return 2;
         }
     }
     if (opt.port == 0 || opt.connections == 0 || opt.depth == 0)

@@ -1,10 +1,11 @@
 /* client_floor.c -- a plain WebSocket client in C: the floor for clients in Python.
  *
- *   client_floor --port P [--connections N] [--size B] [--seconds S] [--warmup S] [--core N]
+ *   client_floor --port P [--connections N] [--size B] [--seconds S] [--warmup S]
+ * [--core N]
  *
- * Request and response: each connection sends a text message, masked with a fresh key, waits for
- * its echo, compares it, and sends the next. One thread that sleeps in epoll, as a client
- * would. Prints one JSON object with its own CPU time. */
+ * Request and response: each connection sends a text message, masked with a fresh key,
+ * waits for its echo, compares it, and sends the next. One thread that sleeps in epoll,
+ * as a client would. Prints one JSON object with its own CPU time. */
 #define _GNU_SOURCE
 #include "wire.h"
 
@@ -17,12 +18,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAX_SIZE = 65535, EVENTS = 256 };
+enum {
+    MAX_SIZE = 65535,
+    EVENTS = 256
+};
 
 typedef struct conn {
     int fd;
-    size_t received;         /* octets of the echo in hand */
-    uint8_t *echo;           /* an echo that came in pieces */
+    size_t received; /* octets of the echo in hand */
+    uint8_t *echo;   /* an echo that came in pieces */
 } conn;
 
 static uint8_t payload[MAX_SIZE], frame[MAX_SIZE + WIRE_HEADER_MAX];
@@ -64,7 +68,8 @@ static void conn_receive(conn *c)
     c->received += (size_t)n;
     if (c->received < echo_size)
         return;
-    if (memcmp(echo, expected, header) != 0 || memcmp(echo + header, payload, size) != 0) {
+    if (memcmp(echo, expected, header) != 0 ||
+        memcmp(echo + header, payload, size) != 0) {
         fprintf(stderr, "wrong echo\n");
         exit(1);
     }
@@ -89,9 +94,9 @@ static void run(int epfd, double seconds)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", 1, NULL, 'p'},    {"core", 1, NULL, 'c'},
-        {"size", 1, NULL, 'b'},    {"connections", 1, NULL, 'n'},
-        {"warmup", 1, NULL, 'w'},  {"seconds", 1, NULL, 's'},
+        {"port", 1, NULL, 'p'},   {"core", 1, NULL, 'c'},
+        {"size", 1, NULL, 'b'},   {"connections", 1, NULL, 'n'},
+        {"warmup", 1, NULL, 'w'}, {"seconds", 1, NULL, 's'},
         {NULL, 0, NULL, 0}};
     const int epfd = epoll_create1(EPOLL_CLOEXEC);
     uint8_t header[WIRE_HEADER_MAX];
@@ -103,13 +108,26 @@ int main(int argc, char **argv)
 
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
-        case 'p': port = atoi(optarg); break;
-        case 'c': core = atoi(optarg); break;
-        case 'b': size = (size_t)atoll(optarg); break;
-        case 'n': connections = (unsigned)atoi(optarg); break;
-        case 'w': warmup_s = atof(optarg); break;
-        case 's': seconds = atof(optarg); break;
-        default: return 2;
+        case 'p':
+            port = atoi(optarg);
+            break;
+        case 'c':
+            core = atoi(optarg);
+            break;
+        case 'b':
+            size = (size_t)atoll(optarg);
+            break;
+        case 'n':
+            connections = (unsigned)atoi(optarg);
+            break;
+        case 'w':
+            warmup_s = atof(optarg);
+            break;
+        case 's':
+            seconds = atof(optarg);
+            break;
+        default:
+            return 2;
         }
     }
     if (port == 0 || connections == 0 || size > MAX_SIZE)
@@ -148,7 +166,7 @@ int main(int argc, char **argv)
     wait = wire_wait_ns(0) - wait;
     printf("{\"messages\": %llu, \"wall_s\": %.6f, \"client_cpu_s\": %.9f, "
            "\"client_wait_s\": %.9f}\n",
-           (unsigned long long)(messages - count), (double)begin / 1e9, (double)cpu / 1e9,
-           (double)wait / 1e9);
+           (unsigned long long)(messages - count), (double)begin / 1e9,
+           (double)cpu / 1e9, (double)wait / 1e9);
     return 0;
 }

@@ -1,15 +1,17 @@
 /* floor.c -- a plain WebSocket echo server in C: what the operating system alone costs.
  *
- * One thread, one epoll. A ready connection is read once into a buffer shared by all; every
- * complete frame in it is unmasked straight into an output buffer, also shared; the
- * output leaves in one send(). A long message is received into a buffer of its own, unmasked
- * piece by piece while it is in cache, and sent from there. No UTF-8 validation, no limits, no
- * fragments: nothing that a real server has to have, so that nothing can be below it.
+ * One thread, one epoll. A ready connection is read once into a buffer shared by all;
+ * every complete frame in it is unmasked straight into an output buffer, also shared;
+ * the output leaves in one send(). A long message is received into a buffer of its own,
+ * unmasked piece by piece while it is in cache, and sent from there. No UTF-8
+ * validation, no limits, no fragments: nothing that a real server has to have, so that
+ * nothing can be below it.
  *
  *   floor [--port P] [--core N] [--raw] [--spin]
  *
- * --raw echoes octets without WebSocket; --spin polls without sleeping, for measuring clients.
- * Prints "port P pid N" when it listens; ends at end of file on standard input. */
+ * --raw echoes octets without WebSocket; --spin polls without sleeping, for measuring
+ * clients. Prints "port P pid N" when it listens; ends at end of file on standard
+ * input. */
 #define _GNU_SOURCE
 #include "wire.h"
 
@@ -37,7 +39,8 @@ typedef struct conn {
     size_t in_len, in_cap;
     uint8_t *out; /* what send() did not take */
     size_t out_pos, out_len, out_cap;
-    /* a long message: its frame header, then its payload, of which body_len have come */
+    /* a long message: its frame header, then its payload, of which body_len have come
+     */
     uint8_t *body, body_key[4], body_first;
     size_t body_cap;
     uint64_t body_len, body_size;
@@ -130,7 +133,8 @@ static bool conn_handshake(conn *c, const char *head)
     return conn_send(c, (const uint8_t *)response, n);
 }
 
-/* Echo every complete frame in p[0, n) to the shared output; returns the octets used. */
+/* Echo every complete frame in p[0, n) to the shared output; returns the octets used.
+ */
 static size_t parse(conn *c, const uint8_t *p, size_t n)
 {
     size_t used = 0;
@@ -326,11 +330,20 @@ int main(int argc, char **argv)
 
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
-        case 'p': port = atoi(optarg); break;
-        case 'c': core = atoi(optarg); break;
-        case 'r': raw = true; break;
-        case 's': wait_ms = 0; break;
-        default: return 2;
+        case 'p':
+            port = atoi(optarg);
+            break;
+        case 'c':
+            core = atoi(optarg);
+            break;
+        case 'r':
+            raw = true;
+            break;
+        case 's':
+            wait_ms = 0;
+            break;
+        default:
+            return 2;
         }
     }
     wire_pin(core);

@@ -7,7 +7,10 @@
 
 #include <stdint.h>
 
-enum { HIST_SUB = 64, HIST_BUCKETS = 40 * HIST_SUB };
+enum {
+    HIST_SUB = 64,
+    HIST_BUCKETS = 40 * HIST_SUB
+};
 
 typedef struct hist {
     uint64_t count;

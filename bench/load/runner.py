@@ -1,4 +1,4 @@
-"""Rounds of the load benchmark: start servers, load them in turn, judge the measurement."""
+"""Rounds of the load benchmark: start servers, load them in turn, judge the result."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +31,7 @@ class Options:
     nice: int = 0
     #: share of a round's time that a core may be taken by other programs
     noise: float = 0.03
-    #: share of a round's time that the server has to be busy; below it the load was the limit
+    #: share of a round that the server has to be busy; below it the load was the limit
     busy: float = 0.9
     #: how often a rejected round is repeated before it is kept with a remark
     retries: int = 3
@@ -72,18 +72,16 @@ class Running:
 
 def _priority(nice: int) -> Callable[[], None]:
     def apply() -> None:
-        try:
+        with suppress(PermissionError):  # measured all the same, with more noise
             os.setpriority(os.PRIO_PROCESS, 0, nice)
-        except PermissionError:
-            pass  # measured all the same, with more noise
 
     return apply
 
 
 @contextmanager
 def server(target: Target, core: int, nice: int = 0, *more: str) -> Iterator[Running]:
-    """Start a server and wait until it listens; it ends when its standard input does."""
-    said = tempfile.TemporaryFile()
+    """Start a server, wait until it listens; it ends when its standard input does."""
+    said = tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
         [*target.command, "--core", str(core), *more],
         stdin=subprocess.PIPE,
@@ -215,7 +213,7 @@ def _rss_kib(pid: int) -> float:
 
 
 def measure_memory(case: Case, target: Target, options: Options) -> Sample:
-    """Open idle connections in two steps; the second step's growth, per connection, counts."""
+    """Open idle connections in two steps; what the second step adds counts."""
     step = case.connections
     with server(target, options.server_core, options.nice) as running:
         command = load_command(case, target, running.port, options.client_core)

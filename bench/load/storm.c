@@ -1,8 +1,8 @@
 /* storm.c -- handshakes: connections are opened, greeted and closed, over and over.
  *
- * Each slot holds one connection on its way: connect, request, 101 response, Close frame, the
- * server's Close frame and end of stream. The server closes TCP first, as RFC 6455
- * section 7.1.1 wants it. */
+ * Each slot holds one connection on its way: connect, request, 101 response, Close
+ * frame, the server's Close frame and end of stream. The server closes TCP first, as
+ * RFC 6455 section 7.1.1 wants it. */
 #define _GNU_SOURCE
 #include "load.h"
 #include "wire.h"
@@ -15,7 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EVENTS = 512 };
+enum {
+    EVENTS = 512
+};
 
 typedef struct slot {
     int fd;
@@ -112,9 +114,10 @@ void load_storm(const load_options *options)
     if (options->server_pid != 0)
         server_wait = wire_wait_ns(options->server_pid) - server_wait;
     own_wait = wire_wait_ns(0) - own_wait;
-    printf("{\"messages\": %llu, \"wall_s\": %.6f, \"server_cpu_s\": %.9f, "
-           "\"client_cpu_s\": %.9f, \"server_wait_s\": %.9f, \"client_wait_s\": %.9f}\n",
-           (unsigned long long)(handshakes - count), (double)begin / 1e9,
-           (double)server / 1e9, (double)own / 1e9, (double)server_wait / 1e9,
-           (double)own_wait / 1e9);
+    printf(
+        "{\"messages\": %llu, \"wall_s\": %.6f, \"server_cpu_s\": %.9f, "
+        "\"client_cpu_s\": %.9f, \"server_wait_s\": %.9f, \"client_wait_s\": %.9f}\n",
+        (unsigned long long)(handshakes - count), (double)begin / 1e9,
+        (double)server / 1e9, (double)own / 1e9, (double)server_wait / 1e9,
+        (double)own_wait / 1e9);
 }

@@ -1,4 +1,4 @@
-"""What the rounds of a case amount to: medians, spreads, ratios paired within a round."""
+"""What the rounds of a case amount to: medians, spreads, ratios within rounds."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Row:
 
 
 def value_of(result: Result, sample: Sample) -> float:
-    """Return what a sample measures: KiB for the memory case, microseconds otherwise."""
+    """Return what a sample measures: KiB for memory, microseconds otherwise."""
     return sample.extra["kib"] if result.case.kind == "memory" else sample.cpu_us
 
 
@@ -41,7 +41,7 @@ def summarise(result: Result) -> list[Row]:
         if reference is not None:
             ratios = [
                 value_of(result, ours) / value_of(result, theirs)
-                for ours, theirs in zip(samples, reference)
+                for ours, theirs in zip(samples, reference, strict=True)
                 if value_of(result, theirs) > 0
             ]
         rows.append(

@@ -1,4 +1,4 @@
-"""What is measured: the servers and clients of the load benchmark, and how each is started."""
+"""What is measured: servers and clients, and how each is started."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ TARGETS = {target.name: target for target in _TARGETS}
 
 
 def extra(definitions: Iterable[str]) -> list[Target]:
-    """Return targets for ``NAME=COMMAND`` words; the command gets ``--core N`` appended."""
+    """Return targets for ``NAME=COMMAND``; ``--core N`` is appended to the command."""
     found = []
     for definition in definitions:
         name, _, command = definition.partition("=")

@@ -31,7 +31,10 @@ static uint64_t clock_ns(clockid_t clock)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-uint64_t wire_now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+uint64_t wire_now_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
 
 uint64_t wire_cpu_ns(int pid)
 {
@@ -194,7 +197,10 @@ void wire_mask(uint8_t *dst, const uint8_t *src, size_t len, const uint8_t key[4
         dst[i] = (uint8_t)(src[i] ^ turned[i & 7]);
 }
 
-static uint32_t rol(uint32_t x, int n) { return x << n | x >> (32 - n); }
+static uint32_t rol(uint32_t x, int n)
+{
+    return x << n | x >> (32 - n);
+}
 
 static void sha1_block(uint32_t h[5], const uint8_t p[64])
 {
@@ -256,10 +262,11 @@ void wire_accept(char out[WIRE_ACCEPT_SIZE], const char *key, size_t n)
     out[28] = '\0';
 }
 
-static const char request[] = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-                              "Connection: Upgrade\r\n"
-                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                              "Sec-WebSocket-Version: 13\r\n\r\n";
+static const char request[] =
+    "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    "Connection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    "Sec-WebSocket-Version: 13\r\n\r\n";
 static const char accept_value[] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 void wire_request(int fd)

@@ -1,4 +1,4 @@
-"""What the Python servers of the load benchmark share: one socket, one loop, one exit."""
+"""What the Python servers of the load benchmark share: socket, loop and exit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def listening_socket(port: int) -> socket.socket:
     """
     Return a listening socket on 127.0.0.1; what it accepts inherits its settings.
 
-    Congestion control is reno where the system allows it: bbr paces even on the loopback.
+    Congestion control is reno where the system has it: bbr paces even on the loopback.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 
-from websockets.asyncio.server import ServerConnection, serve as serve_websockets
+from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
 
 from bench.load.servers._serving import main

@@ -6,7 +6,8 @@ import socket
 
 import wsfast
 from bench.load.servers._serving import main
-from wsfast.asyncio import ServerConnection, serve as serve_wsfast
+from wsfast.asyncio import ServerConnection
+from wsfast.asyncio import serve as serve_wsfast
 
 
 class Echo(wsfast.Listener):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 
 from bench.load.servers._serving import main
-from wsfast.asyncio import ServerConnection, serve as serve_wsfast
+from wsfast.asyncio import ServerConnection
+from wsfast.asyncio import serve as serve_wsfast
 
 
 async def echo(ws: ServerConnection) -> None:
