@@ -376,9 +376,9 @@ def key_octets(key: Buffer) -> bytes:
 
 def first_octet(opcode: int, length: int, fin: bool, rsv1: bool) -> int:
     """Return FIN, RSV and opcode as they lie in the header, or refuse them."""
-    if opcode not in _OPCODES:
+    if index(opcode) not in _OPCODES:
         raise ValueError(f"opcode must be 0 to 2 or 8 to 10, got {opcode}")
-    if length < 0:
+    if index(length) < 0:
         raise ValueError(f"payload length must not be negative, got {length}")
     if opcode not in _DATA_OPCODES:
         if length > _CONTROL_MAX:
@@ -426,7 +426,11 @@ def utf8_feed(tail: bytes, octets: bytes) -> tuple[int, bytes]:
         # the octet that does not continue the sequence.
         bad = error.start if error.reason == "invalid start byte" else error.end
         return bad - len(tail), b""
-    return -1, joined[used:]
+    rest = joined[used:]
+    if len(rest) == 2 and rest[0] == 0xED and rest[1] >= 0xA0:
+        # CPython waits for the last octet of a surrogate before it complains.
+        return len(octets) - 1, b""
+    return -1, rest
 
 
 def contiguous_octets(data: Buffer) -> bytes:

@@ -20,8 +20,9 @@ cdef class FrameWriter:
     cdef size_t _first_segment
     cdef size_t _n_segments
     cdef size_t _cap_segments
-    cdef readonly size_t queued
+    cdef readonly Py_ssize_t queued
 
+    cpdef object frame(self, int opcode, object payload, bint fin=*, bint rsv1=*)
     cdef int put(self, uint8_t first, const uint8_t *data, size_t size,
                  object owner) except -1
     cdef const uint8_t *head(self, size_t *size) noexcept

@@ -14,8 +14,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
 
 from . cimport _csrc
-from ._csrc cimport WSF_FIN, WSF_RSV1
-from ._engine cimport fill_masking_key, kernels
+from ._engine cimport fill_masking_key, header_first_octet, kernels
 
 
 cdef extern from *:
@@ -43,6 +42,17 @@ cdef enum:
     FIRST_BUFFER = 1008
 
 
+cdef bytes copy_of(object data):
+    """Return the octets of a contiguous buffer."""
+    cdef Py_buffer view
+
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        return PyBytes_FromStringAndSize(<const char *>view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+
+
 cdef class FrameWriter:
     """The output of a connection; see ``wsfast._pure_frames.FrameWriter``."""
 
@@ -52,26 +62,29 @@ cdef class FrameWriter:
     def __len__(self):
         return self.queued
 
-    def frame(self, int opcode, payload, bint fin=True, bint rsv1=False):
+    cpdef object frame(self, int opcode, object payload, bint fin=True,
+                       bint rsv1=False):
         """Queue one frame; see ``wsfast._pure_frames.FrameWriter.frame``."""
         cdef Py_buffer view
         cdef const char *text
         cdef Py_ssize_t size
-        cdef uint8_t first = (WSF_FIN if fin else 0) | (WSF_RSV1 if rsv1 else 0)
+        cdef int first
 
-        if not 0 <= opcode <= 0x0F:
-            raise ValueError(f"opcode must be 0 to 15, got {opcode}")
-        first |= <uint8_t>opcode
         if type(payload) is bytes:
-            self.put(first, <const uint8_t *>PyBytes_AS_STRING(payload), len(payload),
-                     payload)
+            size = len(<bytes>payload)
+            first = header_first_octet(opcode, size, fin, rsv1)
+            self.put(<uint8_t>first, <const uint8_t *>PyBytes_AS_STRING(payload),
+                     <size_t>size, payload)
         elif isinstance(payload, str):
             text = PyUnicode_AsUTF8AndSize(payload, &size)
-            self.put(first, <const uint8_t *>text, size, payload)
+            first = header_first_octet(opcode, size, fin, rsv1)
+            self.put(<uint8_t>first, <const uint8_t *>text, <size_t>size, payload)
         else:
             PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
             try:
-                self.put(first, <const uint8_t *>view.buf, view.len, None)
+                first = header_first_octet(opcode, view.len, fin, rsv1)
+                self.put(<uint8_t>first, <const uint8_t *>view.buf, <size_t>view.len,
+                         None)
             finally:
                 PyBuffer_Release(&view)
 
@@ -109,14 +122,15 @@ cdef class FrameWriter:
 
     def raw(self, data):
         """Queue octets as they are."""
-        cdef bytes octets = bytes(data)
-        if len(octets) >= REFERENCE_MIN:
-            self._by_reference(<const uint8_t *>PyBytes_AS_STRING(octets), len(octets),
-                               octets)
-            return
-        memcpy(self._grow(len(octets)), PyBytes_AS_STRING(octets), len(octets))
-        self._stop += len(octets)
-        self.queued += len(octets)
+        cdef bytes octets = data if type(data) is bytes else copy_of(data)
+        cdef size_t size = len(octets)
+
+        if size >= REFERENCE_MIN:
+            self._by_reference(<const uint8_t *>PyBytes_AS_STRING(octets), size, octets)
+        elif size != 0:
+            memcpy(self._grow(size), PyBytes_AS_STRING(octets), size)
+            self._stop += size
+            self.queued += size
 
     # ---- storage ----
 
@@ -126,7 +140,7 @@ cdef class FrameWriter:
         cdef uint8_t *buf
         if self._stop + more <= cap:
             return self._buf + self._stop
-        if self._start != 0:
+        if self._start > cap // 2:  # each octet is moved once at most on average
             memmove(self._buf, self._buf + self._start, self._stop - self._start)
             self._stop -= self._start
             self._start = 0
@@ -239,37 +253,34 @@ cdef class FrameWriter:
             self._start = self._stop = self._cap = 0
 
     def peek(self, size_t n=65536):
-        """Return the first ``n`` octets, or as many as there are, without taking them."""
+        """Return the first ``n`` octets, or all if there are fewer, and keep them."""
         cdef bytes out
         cdef uint8_t *dst
-        cdef wsf_iovec iov[16]
-        cdef size_t got = 0, i, take, parts
+        cdef size_t i, take
 
-        n = min(n, self.queued)
-        out = PyBytes_FromStringAndSize(NULL, n)
+        n = min(n, <size_t>self.queued)
+        out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>n)
         dst = <uint8_t *>PyBytes_AS_STRING(out)
-        parts = self.gather(iov, 16)
-        for i in range(parts):
-            take = min(n - got, iov[i].iov_len)
-            memcpy(dst + got, iov[i].iov_base, take)
-            got += take
-        return out if got == n else out[:got]
+        for i in range(self._first_segment, self._first_segment + self._n_segments):
+            take = min(n, self._segments[i].size)
+            memcpy(dst, self._segments[i].data, take)
+            dst += take
+            n -= take
+        if n != 0:
+            memcpy(dst, self._buf + self._start, n)
+        return out
 
     def consume(self, size_t n):
         """Forget the first ``n`` octets: they have been sent."""
-        if n > self.queued:
+        if n > <size_t>self.queued:
             raise ValueError(f"{n} octets to consume, but {self.queued} are queued")
         self.advance(n)
 
     def take(self):
         """Return everything that is queued, and forget it."""
-        cdef list parts = []
-        cdef bytes part
-        while self.queued:
-            part = self.peek(self.queued)
-            self.advance(len(part))
-            parts.append(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        cdef bytes out = self.peek(<size_t>self.queued)
+        self.advance(<size_t>self.queued)
+        return out
 
     def __dealloc__(self):
         cdef size_t i
