@@ -31,11 +31,12 @@ cdef class MessageParser:
 
     cdef void set_window(self, const uint8_t *data, size_t size) noexcept
     cdef int next_event(self) except -2
-    cdef object take_payload(self)
+    cpdef object take_payload(self)
     cdef size_t direct_room(self, uint8_t **dst) except? 0
     cdef int direct_filled(self, size_t n) except -2
     cpdef int next(self) except -2
     cpdef object stash(self)
+    cpdef object discard(self)
     cdef int _set_bytes(self, bytes data) except -1
 
     cdef int _whole(self, const wsf_piece *piece) except -2

@@ -188,6 +188,11 @@ cdef class MessageParser:
                                              self._end - self._pos)
             self._set_bytes(copy)
 
+    cpdef object discard(self):
+        """Drop what is left of the window."""
+        self._window = None
+        self._pos = self._end = NULL
+
     cdef int _set_bytes(self, bytes data) except -1:
         self._window = data
         self._pos = <const uint8_t *>PyBytes_AS_STRING(data)
@@ -200,7 +205,7 @@ cdef class MessageParser:
         """Return the next event; see ``wsfast._pure_frames.MessageParser.next``."""
         return self.next_event()
 
-    cdef object take_payload(self):
+    cpdef object take_payload(self):
         """Return the event's payload and keep no reference."""
         cdef object payload = self.payload
         self.payload = None
@@ -497,7 +502,7 @@ cdef size_t _tail_size(const uint8_t *data, size_t size) noexcept:
     for back in range(1, min(<size_t>3, size) + 1):
         octet = data[size - back]
         if octet >= 0xC0:
-            return back if back < (2 + (octet >= 0xE0) + (octet >= 0xF0)) else 0
+            return back if back < <size_t>(2 + (octet >= 0xE0) + (octet >= 0xF0)) else 0
         if octet < 0x80:
             return 0
     return 0

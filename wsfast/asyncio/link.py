@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -26,17 +26,12 @@ __all__ = ["Driver", "Link", "Timed"]
 #: Width of a slot of the timer wheel, in seconds: how late a timer may fire.
 TICK_S = 0.05
 
-#: Messages and octets that one connection may deliver before others have their turn.
-PASS_MESSAGES = 1000
-PASS_OCTETS = 256 * 1024
 
-
-class Timed:
+class Timed(Protocol):
     """Something with one timer on a driver's wheel."""
 
-    def __init__(self) -> None:
-        self.timer_slot = 0
-        self.timer_index = 0
+    timer_slot: int
+    timer_index: int
 
     def on_timer(self, now: float) -> float:
         """Act on what is due at ``now``; return the next time to be called, or 0."""
@@ -50,14 +45,19 @@ class Driver:
     Args:
         loop: The event loop; the driver belongs to it and to its thread.
 
+    Attributes:
+        dirty: Links that have something to write.
+        in_pass: Octets are being delivered; what is written leaves at the end.
+        direct: A waiting task may be stepped here and now: no task is running.
+
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.dirty: list[Link] = []
         self.in_pass = False
-        self.flush_due = False
-        self.direct = not loop.get_debug()
+        self.direct = False
+        self._flush_due = False
         self._slots: dict[int, list[Timed | None]] = {}
         self._tick: asyncio.TimerHandle | None = None
         self._tick_slot = 0
@@ -66,18 +66,37 @@ class Driver:
         """Return the event loop's clock, in seconds."""
         return self.loop.time()
 
+    # ---- passes ----
+
+    def enter(self) -> None:
+        """
+        Begin a pass: octets of one or more links are about to be delivered.
+
+        To be called by the event loop's callbacks alone, where no task is running, so
+        that tasks that wait for a message may be stepped right away.
+        """
+        self.in_pass = True
+        self.direct = not self.loop.get_debug()
+
+    def leave(self) -> None:
+        """End a pass: flush what it left to be written."""
+        self.direct = False
+        self.in_pass = False
+        if self.dirty:
+            self.flush()
+
     # ---- writing ----
 
     def mark_dirty(self, link: Link) -> None:
         """Have what ``link`` has to write flushed at the end of the pass."""
         self.dirty.append(link)
-        if not self.in_pass and not self.flush_due:
-            self.flush_due = True
+        if not self.in_pass and not self._flush_due:
+            self._flush_due = True
             self.loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Write out what the links of :attr:`dirty` have queued, once per link."""
-        self.flush_due = False
+        self._flush_due = False
         while self.dirty:
             link = self.dirty.pop()
             link.dirty = False

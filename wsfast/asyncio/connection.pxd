@@ -1,0 +1,23 @@
+# The compiled form of connection.py.
+
+from .inbound cimport Inbound
+
+
+cdef class Connection(Inbound):
+    cdef public object request
+    cdef public object response
+    cdef public object subprotocol
+    cdef public object listener
+    cdef public long long timer_slot
+    cdef public long long timer_index
+    cdef dict _pings
+    cdef list _drainers
+    cdef list _closers
+    cdef list _behind
+    cdef object _fragmenting
+    cdef bint _was_high
+    cdef object _id
+    cdef object _logger
+
+    cpdef object lost(self, object exc)
+    cdef object _resolve_drainers(self)

@@ -1,0 +1,404 @@
+"""
+The receiving half of a connection under asyncio: a queue, tasks that wait, back-pressure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import ConcurrencyError, ConnectionClosedOK
+from ..protocol.messages import PASS_BUDGET, Protocol
+from .waiter import Waiter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..protocol.options import Options
+    from .link import Link
+
+__all__ = ["Inbound", "Receiver"]
+
+_CLOSED = 3
+
+
+class Receiver:
+    """
+    What ``recv()`` returns: awaiting it gives the next message.
+
+    It can be used wherever a coroutine can. No message is taken from the connection before
+    the moment at which it is returned, so cancelling loses none.
+
+    Args:
+        connection: Where the messages are.
+
+    Attributes:
+        iterating: End the iteration, instead of raising, on a normal closure.
+        decode: See ``Connection.recv``.
+        peek: Wait until there is a message, and leave it where it is.
+
+    """
+
+    def __init__(self, connection: Inbound) -> None:
+        self._connection = connection
+        self._waiter: Waiter | None = None
+        self.busy = False
+        self.iterating = False
+        self.peek = False
+        self.decode: bool | None = None
+
+    def __await__(self) -> Receiver:
+        return self
+
+    def __iter__(self) -> Receiver:
+        return self
+
+    def __next__(self) -> Waiter:
+        connection = self._connection
+        if connection.queue_length() > 0:
+            self._leave()
+            if self.peek:
+                raise StopIteration(None)
+            raise StopIteration(connection.take_message(self.decode))
+        return self.suspend()
+
+    def suspend(self) -> Waiter:
+        """Have the task wait for a message: there is none."""
+        connection = self._connection
+        if connection.no_more_messages():
+            self._leave()
+            error = connection.closed_error()
+            if self.iterating and isinstance(error, ConnectionClosedOK):
+                raise StopAsyncIteration
+            raise error
+        if connection.waiting is not None and connection.waiting is not self:
+            self.busy = False
+            raise ConcurrencyError(
+                "cannot call recv while another coroutine "
+                "is already running recv or recv_streaming"
+            )
+        waiter = self._waiter
+        if waiter is None:
+            waiter = self._waiter = Waiter(connection.link.driver)
+        waiter.prepare()
+        connection.waiting = self
+        return waiter
+
+    def _leave(self) -> None:
+        self.busy = False
+        if self._connection.waiting is self:
+            self._connection.waiting = None
+
+    def wake(self) -> None:
+        """Step the task that waits."""
+        if self._waiter is not None:
+            self._waiter.wake()
+
+    # ---- what makes it a coroutine ----
+
+    def send(self, value: Any) -> Waiter:
+        """Resume, as a coroutine's ``send``."""
+        return self.__next__()
+
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> Waiter:
+        """Raise an exception where the task waits, as a coroutine's ``throw``."""
+        self._leave()
+        if value is None:
+            value = kind if isinstance(kind, BaseException) else kind()
+        elif not isinstance(value, BaseException):
+            value = kind(value)
+        if traceback is not None:
+            value = value.with_traceback(traceback)
+        raise value
+
+    def close(self) -> None:
+        """Give up waiting, as a coroutine's ``close``."""
+        self._leave()
+
+
+Coroutine.register(Receiver)
+
+
+class _Fragment:
+    """A fragment of a message among the messages of a queue."""
+
+    __slots__ = ("data", "fin")
+
+    def __init__(self, data: str | bytes, fin: bool) -> None:
+        self.data = data
+        self.fin = fin
+
+
+class Inbound(Protocol):
+    """
+    A protocol whose messages are queued for ``recv()``, or handed to a callback.
+
+    Args:
+        link: Its way to the octets.
+        options: Limits and habits; shared with other connections.
+        client: Whether we are the client.
+        deflate: The negotiated permessage-deflate, or None.
+        on_message: Called with the connection and each message, instead of ``recv()``.
+
+    Attributes:
+        waiting: The receiver in which a task waits, or None.
+
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        options: Options,
+        *,
+        client: bool,
+        deflate: Any = None,
+        on_message: Callable[[Any, Any], object] | None = None,
+    ) -> None:
+        Protocol.__init__(
+            self,
+            client=client,
+            options=options,
+            deflate=deflate,
+            now=link.driver.time(),
+        )
+        self.link = link
+        self.on_message = on_message
+        self.waiting: Receiver | None = None
+        self._queue: list[Any] = []
+        self._head = 0
+        self._octets = 0
+        self._full = False
+        self._paused = False
+        self._receiver: Receiver | None = None
+
+    # ---- octets in ----
+
+    def receive(self, data: bytes) -> None:
+        """Take octets that arrived; only within a pass of the link's driver."""
+        self.now = self.link.driver.time()
+        self.parser.feed(data)
+        self.serve()
+
+    def serve(self) -> bool:
+        """
+        Deliver what has arrived, and step the task that waits for it.
+
+        Returns:
+            True if there is more, for the next pass: the budget is used up.
+
+        """
+        self.budget = PASS_BUDGET
+        while True:
+            more = self.run()
+            if self.waiting is not None and self._head < len(self._queue):
+                self.waiting.wake()
+            if self._full and not self._paused:
+                if self._is_full():
+                    self._pause()
+                else:
+                    self._full = self.stop = False
+            if not more or self._paused:
+                return False
+            if self.budget <= 0:
+                self.parser.stash()
+                return True
+
+    def message_received(self, message: str | bytes) -> None:
+        """Call the listener, or queue the message for ``recv()``."""
+        on_message = self.on_message
+        if on_message is not None:
+            try:
+                on_message(self, message)
+            except Exception as exc:
+                self.handler_failed(exc)
+            return
+        self._put(message, len(message))
+
+    def fragment_received(self, data: str | bytes, fin: bool) -> None:
+        """Queue a fragment for ``recv_streaming()``."""
+        self._put(_Fragment(data, fin), len(data))
+
+    def _put(self, item: Any, size: int) -> None:
+        self._queue.append(item)
+        self._octets += size
+        options = self.options
+        if (
+            len(self._queue) - self._head >= options.queue_high
+            or self._octets >= options.queue_size
+        ):
+            self._full = self.stop = True
+
+    def handler_failed(self, exc: BaseException) -> None:
+        """Take an exception of the application's callback."""
+        raise exc
+
+    # ---- receiving ----
+
+    def recv(self, decode: bool | None = None) -> Awaitable[Any]:
+        """
+        Receive the next message; to be awaited.
+
+        Cancelling loses no message: the next call returns it.
+
+        Args:
+            decode: False to get text messages as ``bytes``, True to get binary messages
+                as ``str``; None to get each as what it is.
+
+        Returns:
+            ``str`` for a text message, ``bytes`` for a binary one.
+
+        Raises:
+            ConnectionClosedOK: The connection was closed normally.
+            ConnectionClosedError: It ended in any other way.
+            ConcurrencyError: Another task waits in ``recv()`` already.
+
+        """
+        receiver = self._receiver
+        if receiver is None or receiver.busy:
+            receiver = self._receiver = Receiver(self)
+        receiver.busy = True
+        receiver.iterating = False
+        receiver.decode = decode
+        return receiver
+
+    def __aiter__(self) -> Inbound:
+        """Iterate over the messages until the connection is closed normally."""
+        return self
+
+    def __anext__(self) -> Awaitable[Any]:
+        receiver = self._receiver
+        if receiver is None or receiver.busy:
+            receiver = self._receiver = Receiver(self)
+        receiver.busy = True
+        receiver.iterating = True
+        receiver.decode = None
+        return receiver
+
+    def queue_length(self) -> int:
+        """Return how many messages wait to be received."""
+        return len(self._queue) - self._head
+
+    def no_more_messages(self) -> bool:
+        """Tell whether no message will come after those that wait."""
+        return self.ready_state == _CLOSED
+
+    def _take(self) -> Any:
+        """Take the first message or fragment off the queue, which is not empty."""
+        queue = self._queue
+        item = queue[self._head]
+        self._head += 1
+        if self._head == len(queue):
+            queue.clear()
+            self._head = self._octets = 0
+        else:
+            queue[self._head - 1] = None
+            self._octets -= len(item.data if type(item) is _Fragment else item)
+        if self._paused and not self._is_high():
+            self._resume()
+        return item
+
+    def take_message(self, decode: bool | None) -> Any:
+        """Take the first message off the queue, which is not empty."""
+        item = self._take()
+        if type(item) is _Fragment:
+            item = item.data
+        if decode is None:
+            return item
+        if decode:
+            return item if isinstance(item, str) else item.decode()
+        return item.encode() if isinstance(item, str) else item
+
+    async def recv_many(self, limit: int | None = None) -> list[Any]:
+        """
+        Receive all messages that have arrived, waiting for one if there is none.
+
+        Args:
+            limit: Return no more than this many.
+
+        Returns:
+            At least one message, in order.
+
+        Raises:
+            ConnectionClosed, ConcurrencyError: As ``recv()``.
+
+        """
+        messages = [await self.recv()]
+        while self.queue_length() > 0 and (limit is None or len(messages) < limit):
+            messages.append(self.take_message(None))
+        return messages
+
+    async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Any]:
+        """
+        Receive the next message fragment by fragment, as they arrive.
+
+        Args:
+            decode: As in ``recv()``.
+
+        Yields:
+            ``str`` or ``bytes``, one per fragment.
+
+        Raises:
+            ConnectionClosed, ConcurrencyError: As ``recv()``.
+
+        """
+        if self.waiting is not None:
+            raise ConcurrencyError(
+                "cannot call recv_streaming while another coroutine "
+                "is already running recv or recv_streaming"
+            )
+        self.parser.streaming = True
+        try:
+            while True:
+                while self.queue_length() == 0:
+                    receiver = Receiver(self)
+                    receiver.peek = True
+                    await receiver
+                item = self._take()
+                fin = item.fin if type(item) is _Fragment else True
+                data = item.data if type(item) is _Fragment else item
+                if decode is True and isinstance(data, bytes):
+                    data = data.decode()
+                elif decode is False and isinstance(data, str):
+                    data = data.encode()
+                if fin:
+                    self.parser.streaming = False
+                yield data
+                if fin:
+                    return
+        finally:
+            self.parser.streaming = False
+
+    # ---- back-pressure on what is received ----
+
+    def _is_full(self) -> bool:
+        return (
+            len(self._queue) - self._head >= self.options.queue_high
+            or self._octets >= self.options.queue_size
+        )
+
+    def _is_high(self) -> bool:
+        return (
+            len(self._queue) - self._head > self.options.queue_low
+            or self._octets >= self.options.queue_size
+        )
+
+    def _pause(self) -> None:
+        self._paused = self.reading_paused = True
+        self.parser.stash()
+        self.link.pause_reading()
+
+    def _resume(self) -> None:
+        self._paused = self._full = self.stop = False
+        self.reading_paused = False
+        self.link.resume_reading()
+
+    def pause_reading(self) -> None:
+        """Take no more messages from the peer until :meth:`resume_reading`."""
+        if not self._paused and self.ready_state != _CLOSED:
+            self.stop = True
+            self._pause()
+
+    def resume_reading(self) -> None:
+        """Undo :meth:`pause_reading`."""
+        if self._paused and not self._is_full():
+            self._resume()

@@ -1,0 +1,31 @@
+# The compiled form of link.py.
+
+cdef class Driver:
+    cdef readonly object loop
+    cdef readonly list dirty
+    cdef public bint in_pass
+    cdef public bint direct
+    cdef bint _flush_due
+    cdef dict _slots
+    cdef object _tick
+    cdef long long _tick_slot
+
+    cpdef double time(self) except? -1
+    cpdef object mark_dirty(self, Link link)
+    cpdef object flush(self)
+    cpdef object enter(self)
+    cpdef object leave(self)
+
+
+cdef class Link:
+    cdef readonly Driver driver
+    cdef public object receiver
+    cdef public object connection
+    cdef public bint dirty
+
+    cpdef object wrote(self)
+    cpdef object flush(self)
+    cpdef object pause_reading(self)
+    cpdef object resume_reading(self)
+    cpdef object close(self)
+    cpdef object abort(self)

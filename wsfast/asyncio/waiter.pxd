@@ -1,0 +1,23 @@
+# The compiled form of waiter.py.
+
+from .link cimport Driver
+
+
+cdef class Waiter:
+    cdef Driver _driver
+    cdef public bint _asyncio_future_blocking
+    cdef bint _done
+    cdef bint _cancelled
+    cdef object _callback
+    cdef object _context
+    cdef object _cancel_message
+
+    cpdef object prepare(self)
+    cpdef object wake(self)
+    cpdef object result(self)
+
+
+cdef class Later:
+    cdef object _finish
+    cdef object _result
+    cdef object _coroutine

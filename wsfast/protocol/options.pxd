@@ -1,0 +1,15 @@
+cdef class Options:
+    cdef readonly object max_size
+    cdef readonly object max_fragments
+    cdef readonly long long max_control_rate
+    cdef readonly long long queue_high
+    cdef readonly long long queue_low
+    cdef readonly long long queue_size
+    cdef readonly long long write_high
+    cdef readonly long long write_low
+    cdef readonly long long max_send_buffer
+    cdef readonly double ping_interval
+    cdef readonly double ping_timeout
+    cdef readonly double close_timeout
+    cdef readonly bint auto_pong
+    cdef readonly bint text_as_bytes

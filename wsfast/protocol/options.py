@@ -1,0 +1,78 @@
+"""Limits and habits of a connection, in one object that any number of them share."""
+
+from __future__ import annotations
+
+__all__ = ["NO_LIMIT", "Options"]
+
+#: Stands for "no limit" where a number is compared.
+NO_LIMIT = 1 << 62
+
+
+class Options:
+    """
+    Limits and habits of a connection; one object serves any number of connections.
+
+    Args:
+        max_size: Largest message accepted, in octets, after inflation and over all its
+            fragments; ``None`` for no limit. Beyond it the connection fails with 1009.
+        max_fragments: How far the fragments of one message may outnumber its octets;
+            ``None`` for no limit. Beyond it the connection fails with 1008.
+        max_control_rate: Control frames accepted in ten seconds; ``None`` for no limit.
+            Beyond it the connection fails with 1008.
+        max_queue: Messages that wait for ``recv()`` before reading stops; ``None`` for
+            no limit, or a pair of high and low-water marks.
+        max_queue_size: The same, in octets.
+        write_limit: Octets in the output above which ``send()`` waits, or a pair of
+            high and low-water marks.
+        max_send_buffer: Octets in the output at which the peer counts as too slow, and
+            the connection fails with 1008; ``None`` for no limit.
+        ping_interval: Seconds between keepalive pings; ``None`` for none.
+        ping_timeout: Seconds without any octet from the peer after a keepalive ping
+            until the connection fails with 1011; ``None`` to wait for ever.
+        close_timeout: Seconds that the closing handshake may take.
+        auto_pong: Answer pings.
+        text_as_bytes: Deliver text messages as ``bytes``.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        max_size: int | None = 1 << 20,
+        max_fragments: int | None = 4096,
+        max_control_rate: int | None = 10_000,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+        max_queue_size: int | None = 1 << 20,
+        write_limit: int | tuple[int, int | None] = 64 * 1024,
+        max_send_buffer: int | None = 1 << 20,
+        ping_interval: float | None = 20.0,
+        ping_timeout: float | None = 20.0,
+        close_timeout: float | None = 10.0,
+        auto_pong: bool = True,
+        text_as_bytes: bool = False,
+    ) -> None:
+        self.max_size = -1 if max_size is None else max_size
+        self.max_fragments = -1 if max_fragments is None else max_fragments
+        self.max_control_rate = -1 if max_control_rate is None else max_control_rate
+        high, low = _marks(max_queue)
+        self.queue_high, self.queue_low = high, low
+        self.queue_size = NO_LIMIT if max_queue_size is None else max_queue_size
+        self.write_high, self.write_low = _marks(write_limit)
+        self.max_send_buffer = NO_LIMIT if max_send_buffer is None else max_send_buffer
+        self.ping_interval = 0.0 if ping_interval is None else float(ping_interval)
+        self.ping_timeout = 0.0 if ping_timeout is None else float(ping_timeout)
+        self.close_timeout = 0.0 if close_timeout is None else float(close_timeout)
+        self.auto_pong = auto_pong
+        self.text_as_bytes = text_as_bytes
+
+
+def _marks(limit: int | tuple[int | None, int | None] | None) -> tuple[int, int]:
+    """Return high and low-water marks as whole numbers."""
+    high, low = limit if isinstance(limit, tuple) else (limit, None)
+    if high is None:
+        return NO_LIMIT, NO_LIMIT
+    if low is None:
+        low = high // 4
+    if high < 0 or not 0 <= low <= high:
+        raise ValueError(f"water marks must be 0 <= low <= high, got {low} and {high}")
+    return high, low
