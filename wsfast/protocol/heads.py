@@ -9,8 +9,9 @@ that pass over the head once; so both give the same fields, or the same error.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..exceptions import (
@@ -47,7 +48,6 @@ HeadError = HandshakeError
 
 Fields = list[tuple[bytes, bytes]]
 
-_HEAD_OCTETS: Final = VALUE_OCTETS + b"\r\n"
 _TARGET_OCTETS: Final = bytes(range(33, 127))
 _BODY_FIELDS: Final = frozenset((b"content-length", b"transfer-encoding"))
 _OTHER_VERSIONS: Final = frozenset(f"HTTP/{n // 10}.{n % 10}" for n in range(100))
@@ -71,6 +71,12 @@ class Limits:
     head: int | None = 32768
     headers: int | None = 128
     body: int | None = 1 << 20
+    #: A head no longer than this passes no limit but that of its lines.
+    short: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        sizes = [size for size in (self.line, self.head) if size is not None]
+        object.__setattr__(self, "short", min(sizes, default=sys.maxsize))
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -123,8 +129,7 @@ class HeadReader:
         if self._buffer is None:
             end = data.find(b"\r\n\r\n") + 4
             limits = self._limits
-            if end >= 4 and limits.line is not None and end <= limits.line:
-                # Nothing but the number of lines can pass a limit, most times.
+            if 4 <= end <= limits.short:
                 head = data[:end]
                 count = limits.headers
                 if count is None or head.count(b"\n") <= count + 2:
@@ -211,7 +216,10 @@ def _split_httptools(block: bytes) -> Fields:
 
 
 def _split_h11(block: bytes) -> Fields:
-    # Of HTTP/1.0, because there h11 leaves the Host header to us.
+    # h11 would merge "0, 0" into one length, and knows other rules for a body.
+    if _has_body(block):
+        raise h11.RemoteProtocolError("a body")
+    # Of HTTP/1.0, because there h11 does not ask for a Host header.
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=len(block) + 64)
     connection.receive_data(b"GET / HTTP/1.0\r\n" + block)
     event = connection.next_event()
@@ -239,18 +247,17 @@ def _check_octets(head: bytes) -> int:
         Its number of header lines.
 
     Raises:
-        InvalidMessage: A control character, a line end that is not CRLF, or a folded
-            line (RFC 9112 §2.2, §5.2).
+        InvalidMessage: A control character, or a line end that is not CRLF
+            (RFC 9112 §2.2).
 
     """
-    if head.translate(None, _HEAD_OCTETS):
-        raise _malformed("control character in head", "control_character")
-    newlines = head.count(b"\n")
-    if newlines != head.count(b"\r") or newlines != head.count(b"\r\n"):
+    ends = head.translate(None, VALUE_OCTETS)
+    lines = head.count(b"\r\n")
+    if len(ends) != 2 * lines or ends != b"\r\n" * lines:
+        if ends.strip(b"\r\n"):
+            raise _malformed("control character in head", "control_character")
         raise _malformed("line end that is not CRLF", "bare_cr_or_lf")
-    if head.find(b"\r\n ") >= 0 or head.find(b"\r\n\t") >= 0:
-        raise _malformed("folded header line", "obs_fold")
-    return newlines - 2
+    return lines - 2
 
 
 def _split_fields(block: bytes, count: int) -> Fields:
@@ -269,8 +276,7 @@ def _split_fields(block: bytes, count: int) -> Fields:
         fields = _split(block)
     except _FAILURES:
         raise _why(block) from None
-    names = b"".join([name for name, _ in fields])
-    if len(fields) != count or names.translate(None, TCHAR_OCTETS):
+    if len(fields) != count:  # a folded line counts with the one before it
         raise _why(block)
     return fields
 
@@ -279,15 +285,30 @@ def _why(block: bytes) -> InvalidMessage:
     """Find out what a library did not like; each has its own words for a rule."""
     lines = block[:-4].split(b"\r\n")
     for line in lines:
+        if line[:1] in (b" ", b"\t"):
+            return _malformed("folded header line", "obs_fold")
         name, colon, _ = line.partition(b":")
         if not colon:
             return _malformed("header line without a colon", "no_colon")
         if not name or name.translate(None, TCHAR_OCTETS):
             return _malformed("malformed header name", "invalid_header_name")
-    for line in lines:
-        if line.partition(b":")[0].lower() in _BODY_FIELDS:
-            return _malformed("unsupported request body", "request_with_body")
+    if _has_body(block):
+        return _malformed("unsupported request body", "request_with_body")
+    if sum(line[:5].lower() == b"host:" for line in lines) > 1:
+        return _malformed("several Host headers", "several_hosts")
     return _malformed("malformed header line", "malformed_header")
+
+
+def _has_body(block: bytes) -> bool:
+    """Tell whether header lines announce a body; a length of 0 does not."""
+    lengths = 0
+    for line in block.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() in _BODY_FIELDS:
+            lengths += 1
+            if name.lower() == b"transfer-encoding" or value.strip(b" \t") != b"0":
+                return True
+    return lengths > 1
 
 
 def parse_request(head: bytes) -> Request:
@@ -331,6 +352,8 @@ def parse_request(head: bytes) -> Request:
                 fields[name] = values[0]
     if b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0":
         raise _malformed("unsupported request body", "request_with_body")
+    if type(fields.get(b"host")) is list:
+        raise _malformed("several Host headers", "several_hosts")
     request._fields = fields
     return request
 

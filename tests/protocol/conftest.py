@@ -1,0 +1,16 @@
+"""What the tests of the handshake share."""
+
+from __future__ import annotations
+
+import pytest
+
+from wsfast.protocol import heads
+
+
+@pytest.fixture(params=list(heads.LIBRARIES))
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Read heads by each library in turn."""
+    name: str = request.param
+    monkeypatch.setattr(heads, "_library", name)
+    monkeypatch.setattr(heads, "_split", heads.LIBRARIES[name])
+    return name
