@@ -4,7 +4,7 @@
 
 #if defined(WSF_X86_64)
 
-#if defined(_MSC_VER)
+#if defined(_MSC_VER) && !defined(__clang__)
 #include <intrin.h>
 #else
 #include <cpuid.h>
@@ -20,7 +20,7 @@ enum register_of {
 /* Zeroes for a leaf that the processor does not know. */
 static void cpuid(uint32_t leaf, uint32_t out[4])
 {
-#if defined(_MSC_VER)
+#if defined(_MSC_VER) && !defined(__clang__)
     int regs[4];
 
     __cpuid(regs, 0);
@@ -40,7 +40,7 @@ static void cpuid(uint32_t leaf, uint32_t out[4])
 /* Which register files the system saves on a context switch (XCR0). */
 static uint64_t saved_registers(void)
 {
-#if defined(_MSC_VER)
+#if defined(_MSC_VER) && !defined(__clang__)
     return _xgetbv(0);
 #else
     uint32_t low, high;

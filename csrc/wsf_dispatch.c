@@ -5,9 +5,14 @@
 #include <string.h>
 
 static const wsf_kernels *const built[] = {
-    /* best first; scalar needs nothing */
-    &wsf_kernels_scalar,
-    NULL,
+/* best first; scalar needs nothing */
+#if defined(WSF_X86_64)
+    &wsf_kernels_avx512, &wsf_kernels_avx2,
+    &wsf_kernels_ssse3,
+#elif defined(WSF_AARCH64)
+    &wsf_kernels_neon,
+#endif
+    &wsf_kernels_scalar, NULL,
 };
 
 const wsf_kernels *wsf_kernels_best(uint32_t cpu)

@@ -26,9 +26,9 @@ static WSF_INLINE uint32_t wsf_mask_key(const uint8_t key[4], uint64_t offset)
 }
 
 /* XOR of up to 16 octets. Both ends are loaded before either is stored, so that they
- * may overlap and dst may be src. Returns the OR of what was written. */
-static WSF_INLINE uint64_t wsf_mask_short(uint8_t *dst, const uint8_t *src, size_t len,
-                                          uint32_t key)
+ * may overlap and dst may be src. True if all that was written is below 0x80. */
+static WSF_INLINE bool wsf_mask_short_ascii(uint8_t *dst, const uint8_t *src,
+                                            size_t len, uint32_t key)
 {
     uint8_t twice[16];
     uint64_t a, b, key_a, key_b;
@@ -45,7 +45,7 @@ static WSF_INLINE uint64_t wsf_mask_short(uint8_t *dst, const uint8_t *src, size
         b ^= key_b;
         memcpy(dst, &a, 8);
         memcpy(dst + len - 8, &b, 8);
-        return a | b;
+        return ((a | b) & 0x8080808080808080u) == 0;
     }
     if (len >= 4) {
         memcpy(&c, src, 4);
@@ -55,14 +55,14 @@ static WSF_INLINE uint64_t wsf_mask_short(uint8_t *dst, const uint8_t *src, size
         d ^= key_d;
         memcpy(dst, &c, 4);
         memcpy(dst + len - 4, &d, 4);
-        return c | d;
+        return ((c | d) & 0x80808080u) == 0;
     }
     a = 0;
     for (size_t i = 0; i < len; i++) {
         dst[i] = (uint8_t)(src[i] ^ twice[i]);
         a |= dst[i];
     }
-    return a;
+    return a < 0x80;
 }
 
 /* XOR a payload, or the next piece of one, with its masking-key.
@@ -81,7 +81,7 @@ static WSF_INLINE void wsf_mask(const wsf_kernels *k, uint8_t *dst, const uint8_
     const uint32_t word = wsf_mask_key(key, offset);
 
     if (len <= 16)
-        (void)wsf_mask_short(dst, src, len, word);
+        (void)wsf_mask_short_ascii(dst, src, len, word);
     else
         k->mask(dst, src, len, word);
 }
@@ -96,7 +96,7 @@ static WSF_INLINE bool wsf_mask_ascii(const wsf_kernels *k, uint8_t *dst,
     const uint32_t word = wsf_mask_key(key, offset);
 
     if (len <= 16)
-        return (wsf_mask_short(dst, src, len, word) & 0x8080808080808080u) == 0;
+        return wsf_mask_short_ascii(dst, src, len, word);
     return k->mask_ascii(dst, src, len, word);
 }
 

@@ -12,7 +12,7 @@
 #if (defined(__x86_64__) && !defined(__ILP32__)) ||                                    \
     (defined(_M_X64) && !defined(_M_ARM64EC))
 #define WSF_X86_64 1
-#elif defined(__aarch64__) || defined(_M_ARM64)
+#elif (defined(__aarch64__) && !defined(__AARCH64EB__)) || defined(_M_ARM64)
 #define WSF_AARCH64 1
 #endif
 

@@ -3,6 +3,7 @@
 #ifndef WSF_KERNELS_KERNELS_H
 #define WSF_KERNELS_KERNELS_H
 
+#include "../wsf_cpu.h"
 #include "../wsf_kernels.h"
 #include "../wsf_platform.h"
 

@@ -1,0 +1,2 @@
+#include "check.h"
+const test parser_tests[] = {{0}};
