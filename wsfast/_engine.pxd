@@ -16,3 +16,6 @@ cdef object decode_text(const uint8_t *data, size_t len)
 
 # The first octet of a header, or ValueError for a frame that no peer may accept.
 cdef int header_first_octet(int opcode, int64_t length, bint fin, bint rsv1) except -1
+
+# The octets of a contiguous buffer: itself if it is bytes, else a copy.
+cdef bytes octets_of(object data)

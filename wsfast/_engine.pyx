@@ -102,6 +102,20 @@ cdef inline void span_close(Span *s) noexcept:
         PyBuffer_Release(&s.view)
 
 
+cdef bytes octets_of(object data):
+    cdef Span span
+    cdef bytes octets
+
+    if PyBytes_CheckExact(data):
+        return <bytes>data
+    span_open(&span, data)
+    try:
+        octets = PyBytes_FromStringAndSize(<const char *>span.data, span.len)
+    finally:
+        span_close(&span)
+    return octets
+
+
 cdef int read_key(uint8_t *octets, object key) except -1:
     """Copy a masking-key, or refuse it."""
     cdef Span span

@@ -27,7 +27,7 @@ from ._csrc cimport (
     WSF_OP_TEXT,
     WSF_RSV1,
 )
-from ._engine cimport decode_text, kernels
+from ._engine cimport decode_text, kernels, octets_of
 
 from ._frame_types import Control, Frame, FrameError
 
@@ -165,12 +165,9 @@ cdef class MessageParser:
 
     def feed(self, data):
         """Make ``data`` the input window."""
-        cdef Py_ssize_t size
         if self._pos != self._end:
-            raise RuntimeError("the input window has octets left: use next() or stash()")
-        if type(data) is not bytes:
-            data = bytes(data)
-        self._set_bytes(data)
+            raise RuntimeError("the input window has octets left: use next() first")
+        self._set_bytes(octets_of(data))
 
     cdef void set_window(self, const uint8_t *data, size_t size) noexcept:
         """Make octets of the caller's the window, until used up or stashed."""
@@ -301,7 +298,7 @@ cdef class MessageParser:
             target = PyBytes_FromStringAndSize(NULL, room)
             self._dst = <uint8_t *>PyBytes_AS_STRING(target)
         self._room = room
-        self._ascii = True
+        self._ascii = _csrc.wsf_utf8_complete(&self._utf8)
         Py_INCREF(target)
         self._target = <PyObject *>target
         return 0

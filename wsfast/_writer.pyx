@@ -14,7 +14,7 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
 
 from . cimport _csrc
-from ._engine cimport fill_masking_key, header_first_octet, kernels
+from ._engine cimport fill_masking_key, header_first_octet, kernels, octets_of
 
 
 cdef extern from *:
@@ -40,17 +40,6 @@ cdef enum:
     REFERENCE_MIN = 16384
     # A first buffer that malloc hands out from its per-thread cache.
     FIRST_BUFFER = 1008
-
-
-cdef bytes copy_of(object data):
-    """Return the octets of a contiguous buffer."""
-    cdef Py_buffer view
-
-    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-    try:
-        return PyBytes_FromStringAndSize(<const char *>view.buf, view.len)
-    finally:
-        PyBuffer_Release(&view)
 
 
 cdef class FrameWriter:
@@ -122,7 +111,7 @@ cdef class FrameWriter:
 
     def raw(self, data):
         """Queue octets as they are."""
-        cdef bytes octets = data if type(data) is bytes else copy_of(data)
+        cdef bytes octets = octets_of(data)
         cdef size_t size = len(octets)
 
         if size >= REFERENCE_MIN:
