@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include "hist.h"
 #include "load.h"
+#include "stream.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -29,8 +30,7 @@
 enum {
     READ_SIZE = 1 << 18,
     EVENTS = 512,
-    VARIANTS = 16, /* different payloads in turn: an echo out of order shows */
-    OPENING = 64   /* opening handshakes at a time */
+    OPENING = 64 /* opening handshakes at a time */
 };
 
 /* Octets sent and received are counted from the start of the run; frames all have one
@@ -60,62 +60,7 @@ static bool measuring;
 static uint64_t total_octets, empty_polls;
 static uint8_t read_buf[READ_SIZE];
 
-/* The frames as they go out and as they come back: `variants` of them, twice over, so
- * that any `variants` frames in sequence lie in one piece. */
-static uint8_t *out_block, *in_block;
-static size_t variants, out_size, in_size;
-
-static void make_payload(uint8_t *p, size_t n, unsigned variant)
-{
-    static const char words[] = "Привет, 世界 "; /* two and three octets a character */
-    const size_t word = sizeof words - 1;
-    size_t i = 0;
-
-    if (opt.utf8)
-        for (; i + word <= n; i += word)
-            memcpy(p + i, words, word);
-    for (; i < n; i++)
-        p[i] = (uint8_t)(' ' + (i * 7 + variant) % 94);
-    if (!opt.text)
-        for (i = 0; i < n; i++)
-            p[i] = (uint8_t)(i * 131 + variant * 17 + 5);
-    if (n > 0 && !(opt.utf8 && n >= word))
-        p[0] = (uint8_t)('A' + variant);
-}
-
-static void make_frames(void)
-{
-    const uint8_t first = opt.text ? 0x81 : 0x82;
-    uint8_t header[WIRE_HEADER_MAX], *payload = malloc(opt.size + 1);
-    static const uint8_t some_key[4] = {1, 2, 3, 4};
-    size_t copies;
-
-    variants = opt.size <= 65536 ? (opt.depth > VARIANTS ? opt.depth : VARIANTS) : 1;
-    copies = variants > 1 ? 2 : 1;
-    out_size = wire_header(header, first, opt.size, some_key) + opt.size;
-    in_size =
-        opt.raw ? out_size : wire_header(header, first, opt.size, NULL) + opt.size;
-    out_block = malloc(copies * variants * out_size);
-    in_block = opt.raw ? out_block : malloc(copies * variants * in_size);
-    if (payload == NULL || out_block == NULL || in_block == NULL)
-        wire_die("malloc");
-    for (size_t i = 0; i < copies * variants; i++) {
-        const unsigned v = (unsigned)(i % variants);
-        const uint8_t key[4] = {(uint8_t)(0x9e + v), (uint8_t)(0x37 + 3 * v),
-                                (uint8_t)(0x79 ^ v), (uint8_t)(0xb9 - v)};
-        uint8_t *p = out_block + i * out_size;
-
-        make_payload(payload, opt.size, v % 26);
-        p += wire_header(p, first, opt.size, key);
-        wire_mask(p, payload, opt.size, key, 0);
-        if (!opt.raw) {
-            p = in_block + i * in_size;
-            p += wire_header(p, first, opt.size, NULL);
-            memcpy(p, payload, opt.size);
-        }
-    }
-    free(payload);
-}
+static stream out, in; /* what is sent, and what has to come back */
 
 static void conn_watch(conn *c, bool out)
 {
@@ -131,15 +76,16 @@ static void conn_watch(conn *c, bool out)
 /* Send up to the goal, in one call where the frames lie in one piece. */
 static void conn_send(conn *c)
 {
-    const size_t block = variants * out_size, held = variants > 1 ? 2 * block : block;
+    struct iovec iov[STREAM_IOV];
+    struct msghdr message = {.msg_iov = iov};
 
     while (c->sent < c->goal) {
-        const size_t at = (size_t)(c->sent % block);
-        const uint64_t want = c->goal - c->sent;
-        const size_t n = want < held - at ? (size_t)want : held - at;
-        const ssize_t sent =
-            send(c->fd, out_block + at, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+        size_t n;
+        ssize_t sent;
 
+        message.msg_iovlen =
+            (size_t)stream_slice(&out, c->sent, c->goal - c->sent, iov, &n);
+        sent = sendmsg(c->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0) {
             if (errno != EAGAIN)
                 wire_die("send");
@@ -156,29 +102,20 @@ static void conn_refill(conn *c, uint64_t now)
 {
     const uint64_t goal = c->frames + opt.depth;
 
-    for (uint64_t i = c->goal / out_size; i < goal; i++)
+    for (uint64_t i = c->goal / out.frame; i < goal; i++)
         c->sent_at[i % opt.depth] = now;
-    c->goal = goal * out_size;
+    c->goal = goal * out.frame;
     conn_send(c);
 }
 
-static void conn_check(const conn *c, const uint8_t *p, size_t n)
+static void conn_check(conn *c, const uint8_t *p, size_t n)
 {
-    const size_t block = variants * in_size;
-    size_t at = (size_t)(c->received % block);
-
-    while (n > 0) {
-        const size_t k = n < block - at ? n : block - at;
-
-        if (memcmp(p, in_block + at, k) != 0) {
-            fprintf(stderr, "wrong echo after %llu octets\n",
-                    (unsigned long long)c->received);
-            exit(1);
-        }
-        p += k;
-        n -= k;
-        at = 0;
+    if (!stream_equal(&in, c->received, p, n)) {
+        fprintf(stderr, "wrong echo after %llu octets\n",
+                (unsigned long long)c->received);
+        exit(1);
     }
+    c->received += n;
 }
 
 static void conn_receive(conn *c)
@@ -193,9 +130,8 @@ static void conn_receive(conn *c)
         exit(1);
     }
     conn_check(c, read_buf, (size_t)n);
-    c->received += (uint64_t)n;
     total_octets += (uint64_t)n;
-    frames = c->received / in_size;
+    frames = c->received / in.frame;
     if (frames == c->frames)
         return;
     now = wire_now_ns();
@@ -281,7 +217,7 @@ static void echo(void)
     wall = (double)(wire_now_ns() - begin) / 1e9;
     waits[0] = opt.server_pid != 0 ? wire_wait_ns(opt.server_pid) - waits[0] : 0;
     waits[1] = wire_wait_ns(0) - waits[1];
-    messages = (double)(total_octets - octets) / (double)in_size;
+    messages = (double)(total_octets - octets) / (double)in.frame;
 
     printf(
         "{\"messages\": %.2f, \"wall_s\": %.6f, \"server_cpu_s\": %.9f, "
@@ -306,11 +242,11 @@ static void idle(void)
 
             for (unsigned k = i; k < end; k++) {
                 conns[k].frames = 0;
-                conns[k].goal = opt.depth * out_size;
+                conns[k].goal = opt.depth * out.frame;
                 conn_send(&conns[k]);
             }
             for (unsigned k = i; k < end; k++)
-                while (conns[k].received < opt.depth * in_size) {
+                while (conns[k].received < opt.depth * in.frame) {
                     struct pollfd p = {.fd = conns[k].fd, .events = POLLIN};
                     ssize_t n = -1;
 
@@ -319,7 +255,6 @@ static void idle(void)
                     if (n <= 0)
                         wire_die("no echo");
                     conn_check(&conns[k], read_buf, (size_t)n);
-                    conns[k].received += (uint64_t)n;
                 }
         }
         open += more;
@@ -339,6 +274,7 @@ int main(int argc, char **argv)
         {"sleep", 0, NULL, 'S'},   {"storm", 0, NULL, 'm'},
         {"idle", 0, NULL, 'i'},    {NULL, 0, NULL, 0}};
     void (*mode)(const load_options *) = NULL;
+    stream_kind kind = STREAM_BINARY;
     bool idling = false;
     int o;
 
@@ -372,11 +308,10 @@ int main(int argc, char **argv)
             opt.seconds = atof(optarg);
             break;
         case 'u':
-            opt.utf8 = true;
-            opt.text = true;
+            kind = STREAM_UTF8;
             break;
         case 't':
-            opt.text = true;
+            kind = STREAM_TEXT;
             break;
         case 'r':
             opt.raw = true;
@@ -405,7 +340,8 @@ int main(int argc, char **argv)
     conns = calloc(opt.connections, sizeof *conns);
     if (epfd < 0 || conns == NULL)
         wire_die("epoll_create1");
-    make_frames();
+    out = stream_new(kind, opt.size, true, opt.depth);
+    in = stream_new(kind, opt.size, opt.raw, 1);
     if (idling)
         idle();
     else

@@ -15,9 +15,8 @@ typedef struct load_options {
     size_t size;    /* octets of payload */
     unsigned depth; /* messages in flight per connection */
     double warmup_s, seconds;
-    bool text, utf8; /* text frames; of Cyrillic and CJK instead of ASCII */
-    bool raw;        /* the same octets without WebSocket */
-    bool sleep;      /* wait in epoll instead of spinning */
+    bool raw;   /* the same octets without WebSocket */
+    bool sleep; /* wait in epoll instead of spinning */
 } load_options;
 
 /* Handshakes: `connections` at a time are opened, closed cleanly and opened again. */

@@ -15,10 +15,12 @@ def _spread(pair: tuple[float, float] | None, digits: int = 2) -> str:
 
 
 def _unit(result: Result) -> str:
-    return {
-        "memory": "KiB per connection",
-        "storm": "CPU us per handshake",
-    }.get(result.case.kind, "CPU us per message")
+    if result.case.figure == "memory":
+        return "KiB per connection"
+    if result.case.figure == "latency":
+        return "round trip us"
+    unit = "handshake" if result.case.kind == "storm" else "message"
+    return f"CPU us per {unit}"
 
 
 def _cells(result: Result, row: Row, titles: Mapping[str, str]) -> list[str]:
@@ -44,9 +46,9 @@ def _table(result: Result, rows: Sequence[Row], titles: Mapping[str, str]) -> li
     lines.append("| --- |" + " ---: |" * (len(head) - 1))
     lines += ["| " + " | ".join(_cells(result, row, titles)) + " |" for row in rows]
     remarks = [
-        f"{titles.get(row.name, row.name)}: {remark}"
+        f"{titles.get(row.name, row.name)}: {count} rounds were kept although {remark}"
         for row in rows
-        for remark in row.remarks
+        for remark, count in row.remarks.items()
     ]
     remarks += [
         f"{titles.get(n, n)}: left out: {why}" for n, why in result.failed.items()

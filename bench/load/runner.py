@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -183,10 +184,18 @@ def measure_client(
 def judge(case: Case, sample: Sample, options: Options) -> str:
     """Say why a sample is to be rejected; an empty string if it is not."""
     if sample.noise > options.noise:
-        return f"other programs took {sample.noise:.0%} of a core"
-    if not case.latency and sample.busy < options.busy:
-        return f"the load was the limit: busy for {sample.busy:.0%}"
+        return "other programs ran on its core"
+    if not case.may_sleep and sample.busy < options.busy:
+        return "the load was the limit"
     return ""
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Measure alone: several benchmarks on one machine take turns, sample by sample."""
+    with (BUILD / "turn").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def judged(
@@ -195,7 +204,8 @@ def judged(
     """Measure until a sample stands; keep the best of the rejected ones otherwise."""
     best: Sample | None = None
     for attempt in range(options.retries + 1):
-        sample = measure()
+        with turn():
+            sample = measure()
         sample.remark = judge(case, sample, options)
         if not sample.remark:
             return sample, attempt

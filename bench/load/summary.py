@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -21,12 +22,17 @@ class Row:
     rate: float
     latency_us: dict[str, float] = field(default_factory=dict)
     rejected: int = 0
-    remarks: list[str] = field(default_factory=list)
+    #: why rounds that were kept had been rejected, and how many of them
+    remarks: dict[str, int] = field(default_factory=dict)
 
 
 def value_of(result: Result, sample: Sample) -> float:
     """Return what a sample measures: KiB for memory, microseconds otherwise."""
-    return sample.extra["kib"] if result.case.kind == "memory" else sample.cpu_us
+    if result.case.figure == "memory":
+        return sample.extra["kib"]
+    if result.case.figure == "latency":
+        return sample.latency_us["p50"]
+    return sample.cpu_us
 
 
 def summarise(result: Result) -> list[Row]:
@@ -58,7 +64,7 @@ def summarise(result: Result) -> list[Row]:
                     for key in samples[0].latency_us
                 },
                 rejected=result.rejected[name],
-                remarks=sorted({s.remark for s in samples if s.remark}),
+                remarks=dict(Counter(s.remark for s in samples if s.remark)),
             )
         )
     return rows

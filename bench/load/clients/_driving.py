@@ -1,0 +1,94 @@
+"""What the Python clients of the load benchmark share: arguments, the clock, the answer."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Drive:
+    """One run: what to send, and how many echoes have come."""
+
+    uri: str
+    port: int
+    connections: int
+    payload: str
+    messages: int = 0
+
+    def check(self, message: object) -> None:
+        """Count an echo; a wrong one ends the run."""
+        if message != self.payload:
+            print("wrong echo", file=sys.stderr, flush=True)
+            os._exit(1)
+        self.messages += 1
+
+
+#: opens one connection and keeps one message in flight on it, for ever
+Open = Callable[[Drive], Awaitable[None]]
+
+
+def _waited_s() -> float:
+    try:
+        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
+async def _run(open_one: Open, drive: Drive, warmup_s: float, seconds: float) -> None:
+    ready = [asyncio.ensure_future(open_one(drive)) for _ in range(drive.connections)]
+    while drive.messages < drive.connections:
+        await asyncio.sleep(0.05)
+    await asyncio.sleep(warmup_s)
+    count, waited = drive.messages, _waited_s()
+    wall, cpu = time.monotonic(), time.process_time()
+    await asyncio.sleep(seconds)
+    cpu, wall = time.process_time() - cpu, time.monotonic() - wall
+    found = {
+        "messages": drive.messages - count,
+        "wall_s": wall,
+        "client_cpu_s": cpu,
+        "client_wait_s": _waited_s() - waited,
+    }
+    for task in ready:
+        if task.done():
+            task.result()  # a connection that failed fails the run
+    print(json.dumps(found), flush=True)
+
+
+def main(open_one: Open) -> None:
+    """Run ``open_one`` for each connection and print one JSON object."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--core", type=int, default=-1)
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--warmup", type=float, default=0.3)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--loop", choices=["uvloop", "asyncio"], default="uvloop")
+    args = parser.parse_args()
+    if args.core >= 0:
+        os.sched_setaffinity(0, {args.core})
+    letters = "".join(chr(32 + i % 94) for i in range(args.size))
+    uri = f"ws://127.0.0.1:{args.port}/"
+    drive = Drive(uri, args.port, args.connections, letters)
+    run = asyncio.run
+    if args.loop == "uvloop":
+        import uvloop
+
+        run = uvloop.run
+    try:
+        run(_run(open_one, drive, args.warmup, args.seconds))
+    finally:
+        code = 1 if sys.exc_info()[0] is not None else 0
+        if code:
+            sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+        os._exit(code)
