@@ -1,0 +1,56 @@
+"""The page on limits tells the defaults that the code has."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from tests.examples.pages import ROOT
+from wsfast.asyncio.client import connect
+from wsfast.asyncio.server import Server
+from wsfast.protocol import DeflateOptions, Limits
+from wsfast.protocol.options import Options
+
+ROW = re.compile(r"^\| `(?P<name>[\w.]+)` \| (?P<default>[^|]+) \|", re.MULTILINE)
+ROWS = {
+    match["name"]: match["default"].strip()
+    for match in ROW.finditer((ROOT / "docs" / "limits.md").read_text(encoding="utf-8"))
+}
+SERVER_ONLY = {"max_pending_handshakes", "max_connections", "drain_timeout"}
+CLIENT_ONLY = set()
+
+
+def value(text: str) -> float | None:
+    """Return the number that a default stands for."""
+    if text == "none":
+        return None
+    number, _, unit = text.partition(" ")
+    return float(number) * {"": 1, "s": 1, "KiB": 1 << 10, "MiB": 1 << 20}[unit]
+
+
+def default(function: object, name: str) -> object:
+    """Return the default of an argument."""
+    return inspect.signature(function).parameters[name].default
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_page_and_code_agree(name):
+    expected = value(ROWS[name])
+    if name.startswith("limits."):
+        assert default(Limits, name.removeprefix("limits.")) == expected
+    elif name in inspect.signature(DeflateOptions).parameters:
+        assert default(DeflateOptions, name) == expected
+    else:
+        if name not in CLIENT_ONLY:
+            assert default(Server, name) == expected
+        if name not in SERVER_ONLY:
+            assert default(connect, name) == expected
+
+
+def test_no_limit_is_left_out():
+    habits = {"auto_pong", "text_as_bytes"}
+    wanted = set(inspect.signature(Options).parameters) - habits
+    wanted |= {f"limits.{name}" for name in inspect.signature(Limits).parameters}
+    assert wanted <= set(ROWS)

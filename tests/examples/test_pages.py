@@ -1,0 +1,114 @@
+"""Every example of the manual runs, and prints what the page says."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.examples.pages import PAGES, ROOT, Example, examples
+
+PORT = "8765"  # what the pages say; each test takes a port of its own
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def write(example: Example, folder: Path, port: int) -> Path:
+    """Write an example as a program that uses the given port."""
+    program = folder / f"line{example.line}.py"
+    program.write_text(example.text.replace(PORT, str(port)), encoding="utf-8")
+    return program
+
+
+@contextlib.contextmanager
+def serving(program: Path, port: int) -> Iterator[None]:
+    """Run a server for the length of a block; it must end well, and say nothing."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", program], cwd=ROOT, stderr=subprocess.PIPE
+    )
+    try:
+        deadline = time.monotonic() + 15
+        while process.poll() is None and time.monotonic() < deadline:
+            with contextlib.suppress(OSError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            time.sleep(0.05)
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=15)
+    other = re.sub(rb"Traceback(?:.|\n)*\nKeyboardInterrupt\n", b"", complaints)
+    assert other == b""
+
+
+def run(program: Path) -> str:
+    """Run a program to its end and return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=30,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_examples_do_what_the_page_says(page, tmp_path):
+    port = 0
+    with contextlib.ExitStack() as servers:
+        for example in examples(page):
+            where = f"{page.name}, line {example.line}"
+            if example.kind == "server":
+                servers.close()
+                port = free_port()
+                servers.enter_context(serving(write(example, tmp_path, port), port))
+                continue
+            assert example.kind in ("client", "run"), f"{where}: how is it run?"
+            assert run(write(example, tmp_path, port)) == (example.output or ""), where
+
+
+def test_the_manual_has_examples():
+    kinds = [example.kind for page in PAGES for example in examples(page)]
+    assert kinds.count("server") >= 6
+    assert kinds.count("client") >= 6
+
+
+def targets(page: Path) -> list[str]:
+    """Return what a page links to in this repository."""
+    links = re.findall(
+        r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")
+    )
+    return [link for link in links if not link.startswith("http")]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"],
+    ids=lambda p: p.stem,
+)
+def test_links_lead_somewhere(page):
+    missing = [link for link in targets(page) if not (page.parent / link).exists()]
+    assert not missing
+
+
+def test_the_index_names_every_page():
+    named = set(targets(ROOT / "docs" / "index.md"))
+    pages = {page.name for page in PAGES if page.parent.name == "docs"} - {"index.md"}
+    assert named == pages

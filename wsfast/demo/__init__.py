@@ -1,0 +1,1 @@
+"""A page where a person sees the engine work: ``python -m wsfast.demo``."""

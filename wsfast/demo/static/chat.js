@@ -1,0 +1,78 @@
+// The chat: one WebSocket, opened again when it was lost.
+
+const messages = document.getElementById("messages");
+const state = document.getElementById("chat-state");
+const form = document.getElementById("say");
+const nameField = document.getElementById("name");
+const textField = document.getElementById("text");
+const button = form.querySelector("button");
+
+const NAMES = ["Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Radia", "Ken"];
+const KEPT = 200; // messages on the page
+let socket;
+let retryMs = 500;
+
+nameField.value =
+  sessionStorage.getItem("name") ?? NAMES[Math.floor(Math.random() * NAMES.length)];
+nameField.addEventListener("change", () =>
+  sessionStorage.setItem("name", nameField.value));
+
+function setState(text, on) {
+  state.textContent = text;
+  state.classList.toggle("on", on);
+  button.disabled = !on;
+}
+
+function show({ name, text, at }) {
+  const atEnd =
+    messages.scrollHeight - messages.scrollTop - messages.clientHeight < 40;
+  const item = document.createElement("li");
+  const who = document.createElement("header");
+  const bold = document.createElement("b");
+  const time = document.createElement("time");
+  const when = new Date(at);
+  item.classList.toggle("mine", name === nameField.value);
+  bold.textContent = name;
+  time.dateTime = when.toISOString();
+  time.textContent = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  who.append(bold, " ", time);
+  item.append(who, text);
+  messages.append(item);
+  while (messages.children.length > KEPT) messages.firstChild.remove();
+  if (atEnd) messages.scrollTop = messages.scrollHeight;
+}
+
+function receive(event) {
+  const note = JSON.parse(event.data);
+  if (note.type === "said") {
+    show(note);
+  } else if (note.type === "people") {
+    setState(note.count === 1 ? "only you here" : `${note.count} tabs here`, true);
+    document.getElementById("server").textContent = note.server;
+  }
+}
+
+function connect() {
+  setState("connecting", false);
+  socket = new WebSocket(`ws://${location.host}/chat`);
+  socket.onopen = () => {
+    retryMs = 500;
+    messages.replaceChildren(); // the server tells again what was said
+  };
+  socket.onmessage = receive;
+  socket.onclose = () => {
+    setState("connection lost, trying again", false);
+    setTimeout(connect, retryMs);
+    retryMs = Math.min(2 * retryMs, 10000);
+  };
+}
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (socket.readyState !== WebSocket.OPEN || !textField.value.trim()) return;
+  socket.send(JSON.stringify({ name: nameField.value, text: textField.value }));
+  textField.value = "";
+  textField.focus();
+});
+
+connect();
