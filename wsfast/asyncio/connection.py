@@ -490,6 +490,11 @@ class Connection(Inbound):
         return self._logger
 
     @property
+    def sending_fragments(self) -> bool:
+        """Whether a fragmented message is being sent: others follow behind it."""
+        return self._fragmenting is not None
+
+    @property
     def extensions(self) -> list[Any]:
         """Negotiated extensions."""
         return [] if self.deflate is None else [self.deflate]

@@ -262,6 +262,32 @@ class Deflate:
         # A flush right behind another gives nothing at all.
         return out[:-4] if len(out) > 4 else EMPTY
 
+    @property
+    def alone_key(self) -> tuple[DeflateOptions, int]:
+        """What :meth:`encode_alone` depends on: the same for the same result."""
+        return self._options, self.parameters.local_max_window_bits
+
+    def encode_alone(self, data: bytes | bytearray | memoryview) -> bytes:
+        """
+        Compress a message that stands alone, for any connection with this key.
+
+        Args:
+            data: Octets of the message.
+
+        Returns:
+            Payload of a frame; after sending it, :meth:`sent_alone` is to be called.
+
+        """
+        bits = self.parameters.local_max_window_bits
+        compressor = self._options._borrow(bits)
+        out: bytes = compressor.compress(data) + compressor.flush(_FULL_FLUSH)
+        self._options._give_back(bits, compressor)
+        return out[:-4] if len(out) > 4 else EMPTY
+
+    def sent_alone(self) -> None:
+        """Start afresh: the receiver's window has a message that ours has not."""
+        self._encoder = None
+
     def decode(
         self,
         data: bytes | bytearray | memoryview,

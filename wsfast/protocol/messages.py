@@ -80,13 +80,7 @@ class Protocol:
         self.client = client
         self.options = options
         self.deflate = deflate
-        self.parser = engine.MessageParser(
-            client=client,
-            max_size=None if options.max_size < 0 else options.max_size,
-            max_fragments=None if options.max_fragments < 0 else options.max_fragments,
-            rsv1=deflate is not None,
-            text_as_bytes=options.text_as_bytes,
-        )
+        self.parser = self._make_parser()
         self.writer = engine.FrameWriter(client=client)
         self.ready_state = _OPEN
         self.budget = PASS_BUDGET
@@ -114,6 +108,29 @@ class Protocol:
         self._decoder: Any = None
         self._inflated = 0
         self._events: list[Event] | None = None
+
+    def _make_parser(self) -> Any:
+        options = self.options
+        return engine.MessageParser(
+            client=self.client,
+            max_size=None if options.max_size < 0 else options.max_size,
+            max_fragments=None if options.max_fragments < 0 else options.max_fragments,
+            rsv1=self.deflate is not None,
+            text_as_bytes=options.text_as_bytes,
+        )
+
+    def negotiated(self, deflate: Any) -> None:
+        """
+        Take the compression that was agreed upon, where that was not known before.
+
+        Args:
+            deflate: The negotiated permessage-deflate, or None. No frame has been
+                received or sent yet.
+
+        """
+        if deflate is not None:
+            self.deflate = deflate
+            self.parser = self._make_parser()
 
     # ---- state ----
 
