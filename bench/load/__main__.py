@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from bench.load import report
 from bench.load.cases import CASES
@@ -54,6 +55,15 @@ def _suits(target: Target, result_kind: str) -> bool:
     return not target.client and not (target.raw and result_kind == "storm")
 
 
+def _chart(document: dict[str, Any], path: Path) -> None:
+    try:
+        from bench.load.chart import draw
+    except ImportError as error:
+        print(f"left out: the chart needs {error.name}", file=sys.stderr)
+        return
+    draw(document, path)
+
+
 def main() -> int:
     """Run the chosen cases and write the report."""
     args = _parser().parse_args()
@@ -84,8 +94,10 @@ def main() -> int:
     if args.output is not None:
         args.output.mkdir(parents=True, exist_ok=True)
         (args.output / "benchmark.md").write_text(text)
-        document = json.dumps(report.as_json(results, found), indent=1)
-        (args.output / "benchmark.json").write_text(document + "\n")
+        document = report.as_json(results, found)
+        text = json.dumps(document, indent=1) + "\n"
+        (args.output / "benchmark.json").write_text(text)
+        _chart(document, args.output / "benchmark.svg")
     return 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from bench.load.runner import Result
 from bench.load.summary import Row, summarise
@@ -12,6 +13,10 @@ from bench.load.targets import Target
 
 def _spread(pair: tuple[float, float] | None, digits: int = 2) -> str:
     return "" if pair is None else f"{pair[0]:.{digits}f} - {pair[1]:.{digits}f}"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _unit(result: Result) -> str:
@@ -24,7 +29,7 @@ def _unit(result: Result) -> str:
 
 
 def _cells(result: Result, row: Row, titles: Mapping[str, str]) -> list[str]:
-    cells = [titles.get(row.name, row.name), f"{row.value:.3g}"]
+    cells = [titles.get(row.name, row.name), _figure(row.value)]
     cells.append("" if row.ratio is None else f"{row.ratio:.2f}")
     cells.append(_spread(row.ratio_spread))
     if result.case.kind != "memory":
@@ -75,7 +80,7 @@ def markdown(
     return "\n".join(lines).rstrip() + "\n"
 
 
-def as_json(results: Sequence[Result], facts: Mapping[str, str]) -> dict[str, object]:
+def as_json(results: Sequence[Result], facts: Mapping[str, str]) -> dict[str, Any]:
     """Return the report with every sample in it."""
     return {
         "facts": dict(facts),

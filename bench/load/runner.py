@@ -171,14 +171,24 @@ def measure_client(
     command += ["--core", str(options.server_core)]
     command += ["--connections", str(case.connections), "--size", str(case.size)]
     command += ["--seconds", str(seconds), "--warmup", str(options.warmup)]
+    waited = _waited_s(running.pid)
     found = _run_json(command, options.nice, seconds + options.warmup + 60)
+    waited = _waited_s(running.pid) - waited
     wall = found["wall_s"]
     return Sample(
         cpu_us=found["client_cpu_s"] / found["messages"] * 1e6,
         rate=found["messages"] / wall,
         busy=(found["client_cpu_s"] + found["client_wait_s"]) / wall,
-        noise=found["client_wait_s"] / wall,
+        noise=max(found["client_wait_s"], waited) / wall,
     )
+
+
+def _waited_s(pid: int) -> float:
+    """Return how long a process was ready to run and did not."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def judge(case: Case, sample: Sample, options: Options) -> str:
