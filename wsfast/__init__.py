@@ -1,1 +1,144 @@
-"""A fast and strict WebSocket engine."""
+"""
+A fast and strict WebSocket engine.
+
+What most programs need is here: ``connect``, ``serve``, ``Listener``, the exceptions,
+and the functions of ``wsfast.engine``. Each is imported when it is first used, so that
+``import wsfast`` alone costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .version import version as __version__
+
+if TYPE_CHECKING:
+    from .asyncio import (
+        ClientConnection,
+        Connection,
+        Listener,
+        Prepared,
+        Server,
+        ServerConnection,
+        basic_auth,
+        broadcast,
+        connect,
+        serve,
+        unix_connect,
+        unix_serve,
+    )
+    from .engine import (
+        FrameParser,
+        FrameWriter,
+        MessageParser,
+        Utf8Validator,
+        decode_utf8,
+        encode_frame,
+        encode_header,
+        is_valid_utf8,
+        mask,
+        mask_into,
+        unmask_inplace,
+    )
+    from .exceptions import (
+        ConcurrencyError,
+        ConnectionClosed,
+        ConnectionClosedError,
+        ConnectionClosedOK,
+        HandshakeError,
+        HandshakeTimeout,
+        InvalidHandshake,
+        InvalidPayload,
+        InvalidStatus,
+        InvalidURI,
+        PayloadTooBig,
+        PolicyViolation,
+        ProtocolError,
+        SlowConsumer,
+        WebSocketException,
+    )
+    from .protocol.closing import Close, CloseCode, Opcode, State
+    from .protocol.deflate import DeflateOptions
+    from .protocol.headers import Headers
+    from .protocol.heads import Limits
+    from .protocol.http import Request, Response
+
+__all__ = [
+    "ClientConnection",
+    "Close",
+    "CloseCode",
+    "ConcurrencyError",
+    "Connection",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "DeflateOptions",
+    "FrameParser",
+    "FrameWriter",
+    "HandshakeError",
+    "HandshakeTimeout",
+    "Headers",
+    "InvalidHandshake",
+    "InvalidPayload",
+    "InvalidStatus",
+    "InvalidURI",
+    "Limits",
+    "Listener",
+    "MessageParser",
+    "Opcode",
+    "PayloadTooBig",
+    "PolicyViolation",
+    "Prepared",
+    "ProtocolError",
+    "Request",
+    "Response",
+    "Server",
+    "ServerConnection",
+    "SlowConsumer",
+    "State",
+    "Utf8Validator",
+    "WebSocketException",
+    "__version__",
+    "basic_auth",
+    "broadcast",
+    "connect",
+    "decode_utf8",
+    "encode_frame",
+    "encode_header",
+    "is_valid_utf8",
+    "mask",
+    "mask_into",
+    "serve",
+    "unix_connect",
+    "unix_serve",
+    "unmask_inplace",
+]
+
+_HOMES = {
+    "asyncio": "ClientConnection Connection Listener Prepared Server ServerConnection "
+    "basic_auth broadcast connect serve unix_connect unix_serve",
+    "engine": "FrameParser FrameWriter MessageParser Utf8Validator decode_utf8 "
+    "encode_frame encode_header is_valid_utf8 mask mask_into unmask_inplace",
+    "exceptions": "ConcurrencyError ConnectionClosed ConnectionClosedError "
+    "ConnectionClosedOK HandshakeError HandshakeTimeout InvalidHandshake "
+    "InvalidPayload InvalidStatus InvalidURI PayloadTooBig PolicyViolation "
+    "ProtocolError SlowConsumer WebSocketException",
+    "protocol": "Close CloseCode DeflateOptions Headers Limits Opcode Request Response "
+    "State",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOME_OF[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

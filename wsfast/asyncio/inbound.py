@@ -173,7 +173,7 @@ class Inbound(Protocol):
 
     # ---- octets in ----
 
-    def receive(self, data: bytes) -> None:
+    def receive(self, data: bytes | memoryview) -> None:
         """Take octets that arrived; only within a pass of the link's driver."""
         self.now = self.link.driver.time()
         self.parser.feed(data)

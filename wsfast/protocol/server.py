@@ -23,6 +23,7 @@ from ..exceptions import (
 from .deflate import Deflate, DeflateOptions
 from .extensions import ServerExtensionFactory, answer_offers, deflate_options
 from .headers import (
+    check_field,
     is_token,
     parse_connection,
     parse_subprotocol,
@@ -84,6 +85,10 @@ class ServerHandshake:
             library; the first of them counts, if ``deflate`` is None.
         server_header: Value of the Server header, None for no such header.
 
+    Raises:
+        ValueError: A subprotocol or the Server header cannot be sent safely.
+        TypeError: ``subprotocols`` or ``extensions`` are not what they should be.
+
     Attributes:
         origin: Origin of the client, or None.
         subprotocol: Subprotocol selected, or None.
@@ -118,6 +123,8 @@ class ServerHandshake:
             validate_subprotocols(subprotocols)
         if extensions and deflate is None:
             deflate = deflate_options(extensions)
+        if server_header != SERVER and server_header is not None:
+            check_field("Server", server_header)
         self._origins = origins
         self._subprotocols = subprotocols
         self._select = select_subprotocol
@@ -132,6 +139,10 @@ class ServerHandshake:
     def extensions(self) -> list[Deflate]:
         """Extensions agreed upon."""
         return [] if self.deflate is None else [self.deflate]
+
+    def forget(self) -> None:
+        """Make ready for the next client: forget what the last one got."""
+        self.origin = self.subprotocol = self.deflate = self.exception = None
 
     def accept(self, request: Request) -> Response:
         """
@@ -245,8 +256,7 @@ class ServerHandshake:
         if header == SERVER:
             response += _SERVER_LINE
         elif header:
-            refused = build_response(500, "", header)  # checks the value
-            response += b"\r\nServer: " + refused.headers["Server"].encode("latin-1")
+            response += b"\r\nServer: " + header.encode("latin-1")
         return Response.from_head(
             response + b"\r\n\r\n", 101, "Switching Protocols", "HTTP/1.1"
         )

@@ -1,0 +1,88 @@
+"""Reading the arguments that :func:`serve` and :func:`connect` have in common."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..protocol.deflate import DeflateOptions
+from ..protocol.options import Options
+from .listener import Listener
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .link import Driver
+
+__all__ = [
+    "Compression",
+    "ListenerLike",
+    "Logger",
+    "MaxSize",
+    "compression_of",
+    "listener_factory",
+    "make_options",
+    "reactor_for",
+]
+
+Compression = str | DeflateOptions | None
+ListenerLike = Listener | type[Listener]
+Logger = logging.Logger | logging.LoggerAdapter[Any]
+MaxSize = int | tuple[int | None, int | None] | None
+
+
+def make_options(max_size: MaxSize, **limits: Any) -> Options:
+    """
+    Return the options of a connection.
+
+    Args:
+        max_size: Largest message, or a pair of that and the largest fragment.
+        limits: The other arguments of :class:`Options`.
+
+    Raises:
+        ValueError: A limit makes no sense.
+
+    """
+    if isinstance(max_size, tuple):
+        max_size, fragment = max_size
+        if fragment is not None and (max_size is None or fragment < max_size):
+            raise ValueError(
+                "a fragment's limit below that of a message is not supported; "
+                "max_fragments and max_queue_size bound what fragments cost"
+            )
+    return Options(max_size=max_size, **limits)
+
+
+def compression_of(compression: Compression) -> DeflateOptions | None:
+    """
+    Return what the ``compression`` argument stands for.
+
+    Raises:
+        ValueError: It is not one that there is.
+
+    """
+    if compression == "deflate":
+        return DeflateOptions()
+    if compression is None or isinstance(compression, DeflateOptions):
+        return compression
+    raise ValueError(f"unsupported compression: {compression}")
+
+
+def listener_factory(listener: object) -> Callable[[], Listener] | None:
+    """Return what makes the listener of a connection, None if that is no listener."""
+    if isinstance(listener, type) and issubclass(listener, Listener):
+        return listener
+    if isinstance(listener, Listener):
+        return lambda: listener
+    return None
+
+
+def reactor_for(loop: asyncio.AbstractEventLoop) -> Driver | None:
+    """Return the reactor of ``loop``; None where there can be none."""
+    try:
+        from . import _reactor  # type: ignore[attr-defined,unused-ignore]
+    except ImportError:
+        return None
+    reactor: Driver | None = _reactor.reactor_for(loop)
+    return reactor

@@ -1,0 +1,155 @@
+"""What a server listens with: sockets, served by the reactor or by the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl as ssl_module
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._options import reactor_for
+from ._sockets import (
+    close_socket,
+    inode_of,
+    open_tcp_sockets,
+    open_unix_socket,
+    prepare_socket,
+)
+from ._stream import StreamLink, stream_driver_for
+
+if TYPE_CHECKING:
+    from .link import Link
+
+__all__ = ["Listening", "Where"]
+
+Accept = Callable[["Link", float], None]
+
+
+@dataclass
+class Where:
+    """
+    Where and how to listen: the arguments of ``serve()`` about that.
+
+    Raises:
+        ValueError: They contradict each other.
+
+    """
+
+    host: str | Sequence[str] | None
+    port: int | None
+    unix_path: str | os.PathLike[str] | None
+    sock: socket.socket | None
+    backlog: int
+    family: int
+    flags: int
+    reuse_address: bool | None
+    reuse_port: bool
+    ssl: ssl_module.SSLContext | None
+    ssl_handshake_timeout: float | None
+    ssl_shutdown_timeout: float | None
+    reactor: bool
+
+    def __post_init__(self) -> None:
+        given = [
+            self.host is not None or self.port is not None,
+            self.unix_path is not None,
+            self.sock is not None,
+        ]
+        if sum(given) != 1:
+            raise ValueError("give one of: host and port, a UNIX path, a socket")
+
+
+class Listening:
+    """
+    The sockets of one server.
+
+    Args:
+        where: Where to listen.
+        accept: Called for each client with the link to it, and with the time on the
+            loop's clock from which the client's opening handshake counts.
+
+    """
+
+    def __init__(self, where: Where, accept: Accept) -> None:
+        self.sockets: list[socket.socket] = []
+        self.active = False
+        self.where = where
+        self._accept = accept
+        self._inodes: list[tuple[str, int] | None] = []
+        self._reactor: Any = None
+        self._servers: list[asyncio.Server] = []
+
+    async def open(self) -> None:
+        """Bind the sockets; see :func:`open_tcp_sockets` for the errors."""
+        where = self.where
+        if where.sock is not None:
+            prepare_socket(where.sock)
+            self.sockets = [where.sock]
+        elif where.unix_path is not None:
+            self.sockets = [open_unix_socket(where.unix_path)]
+        else:
+            self.sockets = await open_tcp_sockets(
+                where.host,
+                where.port,
+                family=where.family,
+                flags=where.flags,
+                reuse_address=where.reuse_address,
+                reuse_port=where.reuse_port,
+            )
+        self._inodes = [inode_of(sock) for sock in self.sockets]
+
+    async def start(self) -> None:
+        """Listen, and accept clients from now on."""
+        if self.active:
+            return
+        where = self.where
+        loop = asyncio.get_running_loop()
+        for sock in self.sockets:
+            sock.listen(where.backlog)
+        if where.reactor and where.ssl is None:
+            self._reactor = reactor_for(loop)
+        self.active = True
+        if self._reactor is not None:
+            for sock in self.sockets:
+                self._reactor.listen(sock, self._accept_from_reactor)
+            return
+        extra: dict[str, Any] = {}
+        if where.ssl is not None:
+            extra["ssl_handshake_timeout"] = where.ssl_handshake_timeout
+            if sys.version_info >= (3, 11):
+                extra["ssl_shutdown_timeout"] = where.ssl_shutdown_timeout
+        driver = stream_driver_for(loop)
+        for sock in self.sockets:
+            create: Any = loop.create_server
+            if sock.family == getattr(socket, "AF_UNIX", None):
+                create = loop.create_unix_server
+            server = await create(
+                lambda: StreamLink(driver, self._accept_from_stream),
+                sock=sock,
+                backlog=where.backlog,
+                ssl=where.ssl,
+                **extra,
+            )
+            self._servers.append(server)
+
+    def _accept_from_reactor(self, link: Link) -> None:
+        self._accept(link, link.driver.time())
+
+    def _accept_from_stream(self, link: StreamLink) -> None:
+        self._accept(link, link.born)
+
+    def stop(self) -> None:
+        """Accept no more clients, and close the sockets."""
+        self.active = False
+        if self._reactor is not None:
+            for sock in self.sockets:
+                self._reactor.unlisten(sock)
+        for server in self._servers:
+            server.close()
+        for sock, inode in zip(self.sockets, self._inodes, strict=True):
+            close_socket(sock, inode)
+        self.sockets, self._inodes, self._servers = [], [], []

@@ -1,0 +1,415 @@
+"""WebSocket clients: :func:`connect`, to be awaited, entered or iterated over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from types import TracebackType
+from typing import Any, Literal
+
+from ..exceptions import (
+    HandshakeTimeout,
+    InvalidMessage,
+    InvalidStatus,
+    ProxyError,
+    SecurityError,
+)
+from ..protocol.client import ClientHandshake
+from ..protocol.headers import HeadersLike, validate_subprotocols
+from ..protocol.heads import DEFAULT_LIMITS, Limits
+from ..protocol.http import USER_AGENT, Response
+from ..protocol.uri import (
+    MAX_REDIRECTS,
+    WebSocketURI,
+    parse_uri,
+    redirect_target,
+    same_origin,
+    without_credentials,
+)
+from ._connecting import Connecting
+from ._options import (
+    Compression,
+    ListenerLike,
+    Logger,
+    MaxSize,
+    compression_of,
+    listener_factory,
+    make_options,
+)
+from ._stream import StreamLink, link_for, stream_driver_for
+from .connection import Connection
+from .link import Link
+
+__all__ = [
+    "ClientConnection",
+    "backoff",
+    "connect",
+    "process_exception",
+    "unix_connect",
+]
+
+#: A connection that lasted so long was a healthy one, in seconds: reconnect at once.
+HEALTHY_S = 10.0
+
+
+class ClientConnection(Connection):
+    """A connection that :func:`connect` has opened."""
+
+
+def process_exception(exc: Exception) -> Exception | None:
+    """
+    Tell whether an error of :func:`connect` may go away, for its ``async for``.
+
+    Args:
+        exc: What connecting failed with.
+
+    Returns:
+        None to try again: after network errors, timeouts, and the HTTP status 500, 502,
+        503 or 504. Otherwise the exception to raise.
+
+    """
+    if isinstance(exc, (OSError, TimeoutError, asyncio.TimeoutError)):
+        return None
+    if isinstance(exc, InvalidMessage) and isinstance(
+        exc.__cause__, (EOFError, OSError)
+    ):
+        return None
+    if isinstance(exc, InvalidStatus) and exc.response.status_code in (
+        500,
+        502,
+        503,
+        504,
+    ):
+        return None
+    return exc
+
+
+def backoff(
+    initial: float = 0.5, factor: float = 2.0, maximum: float = 60.0
+) -> Generator[float, None, None]:
+    """
+    Yield delays in seconds: random, below a bound that grows (full jitter).
+
+    Args:
+        initial: First bound.
+        factor: How it grows.
+        maximum: Last bound.
+
+    """
+    bound = initial
+    while True:
+        yield random.uniform(0.0, bound)
+        bound = min(bound * factor, maximum)
+
+
+def environment_proxy(uri: WebSocketURI) -> str | None:
+    """Return the proxy that the environment asks for, or None."""
+    if uri.unix_path is not None or urllib.request.proxy_bypass(
+        f"{uri.host}:{uri.port}"
+    ):
+        return None
+    proxies = urllib.request.getproxies()
+    schemes = (
+        ["wss", "socks", "https"] if uri.secure else ["ws", "socks", "https", "http"]
+    )
+    return next((proxies[scheme] for scheme in schemes if scheme in proxies), None)
+
+
+class connect:  # noqa: N801 - it is used like a function
+    """
+    Open a connection to a WebSocket server.
+
+    ``await connect(uri)`` gives a :class:`ClientConnection`; ``async with connect(uri)
+    as ws`` closes it at the end; ``async for ws in connect(uri)`` opens another one
+    whenever the one before has ended, for ever, with growing delays while that fails.
+
+    Args:
+        uri: With scheme ws, wss, http or https; or ``ws+unix:/path/of/socket:/path``.
+        origin: Value of the Origin header.
+        extensions: Extension factory of permessage-deflate, as the websockets library
+            has it.
+        subprotocols: Subprotocols to offer, best first.
+        compression: ``"deflate"``, :class:`DeflateOptions` for other parameters, or
+            None.
+        additional_headers: Header fields to add to the request.
+        user_agent_header: Value of the User-Agent header, or None.
+        proxy: True to use the proxy that the environment asks for, None to use none.
+            Proxies are not supported yet: where one is asked for, connecting fails.
+        process_exception: Tells the ``async for`` form whether to try again.
+        open_timeout: Seconds that opening may take, everything included: name, TCP,
+            TLS, handshake, redirects.
+        max_redirects: Redirects to follow.
+        reconnect_delays: Makes the delays of the ``async for`` form.
+        listener: Subclass or instance of :class:`Listener` to call.
+        ping_interval: See :class:`~wsfast.protocol.options.Options`, as for all limits
+            not described here.
+        limits: Limits of the response's head and body.
+        logger: Logger; by default ``wsfast.client``.
+        create_connection: Subclass of :class:`ClientConnection` to use.
+        reactor: Run in the event loop's own readiness set where that is possible,
+            rather than over a transport.
+        kwargs: Passed to :meth:`asyncio.loop.create_connection`: ``ssl``, ``sock``,
+            ``host``, ``port``, ``local_addr``, ``server_hostname``, ...
+
+    Raises:
+        InvalidURI: ``uri`` is not one of a WebSocket.
+        OSError: The connection fails.
+        InvalidHandshake: The server refuses, or is no WebSocket server.
+        HandshakeTimeout: Opening took too long; it is a TimeoutError as well.
+
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        *,
+        origin: str | None = None,
+        extensions: Sequence[Any] | None = None,
+        subprotocols: Sequence[str] | None = None,
+        compression: Compression = "deflate",
+        additional_headers: HeadersLike | None = None,
+        user_agent_header: str | None = USER_AGENT,
+        proxy: str | Literal[True] | None = True,
+        process_exception: Callable[[Exception], Exception | None] = process_exception,
+        open_timeout: float | None = 10,
+        max_redirects: int = MAX_REDIRECTS,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        reconnect_delays: Callable[[], Generator[float, None, None]] = backoff,
+        max_size: MaxSize = 1 << 20,
+        max_fragments: int | None = 4096,
+        max_control_rate: int | None = 10_000,
+        max_queue: int | tuple[int | None, int | None] | None = 16,
+        max_queue_size: int | None = 1 << 20,
+        write_limit: int | tuple[int, int | None] = 64 * 1024,
+        max_send_buffer: int | None = 1 << 20,
+        auto_pong: bool = True,
+        text_as_bytes: bool = False,
+        listener: ListenerLike | None = None,
+        limits: Limits | None = None,
+        logger: Logger | None = None,
+        create_connection: type[ClientConnection] | None = None,
+        reactor: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        self.uri = uri
+        self.ws_uri = parse_uri(uri)
+        if not self.ws_uri.secure and kwargs.get("ssl") is not None:
+            raise ValueError("ssl argument is incompatible with a ws:// URI")
+        if subprotocols is not None:
+            validate_subprotocols(subprotocols)
+        self.logger = logging.getLogger("wsfast.client") if logger is None else logger
+        self.additional_headers = additional_headers
+        self.proxy = proxy
+        self.process_exception = process_exception
+        self.open_timeout = open_timeout
+        self.max_redirects = max_redirects
+        self.reconnect_delays = reconnect_delays
+        self.connection: ClientConnection
+        self._options = make_options(
+            max_size,
+            max_fragments=max_fragments,
+            max_control_rate=max_control_rate,
+            max_queue=max_queue,
+            max_queue_size=max_queue_size,
+            write_limit=write_limit,
+            max_send_buffer=max_send_buffer,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            close_timeout=close_timeout,
+            auto_pong=auto_pong,
+            text_as_bytes=text_as_bytes,
+        )
+        self._handshake_arguments: dict[str, Any] = {
+            "origin": origin,
+            "subprotocols": subprotocols,
+            "deflate": compression_of(compression),
+            "extensions": extensions,
+            "user_agent_header": user_agent_header,
+        }
+        self._limits = DEFAULT_LIMITS if limits is None else limits
+        self._listener_factory = listener_factory(listener)
+        if listener is not None and self._listener_factory is None:
+            raise TypeError(f"listener is not a Listener: {listener!r}")
+        self._create_connection = create_connection or ClientConnection
+        self._reactor = reactor
+        self._kwargs = kwargs
+
+    # ---- one attempt ----
+
+    async def _open_link(self) -> Link:
+        """Open the stream to the server."""
+        loop = asyncio.get_running_loop()
+        kwargs = self._kwargs.copy()
+        uri = self.ws_uri
+        unix_path = kwargs.pop("unix_path", None) or uri.unix_path
+        if unix_path is None and kwargs.get("sock") is None:
+            self._check_proxy()
+        if uri.secure:
+            kwargs.setdefault("ssl", True)
+            if kwargs["ssl"] is None:
+                raise ValueError("ssl=None is incompatible with a wss:// URI")
+            kwargs.setdefault("server_hostname", uri.host)
+        driver = stream_driver_for(loop)
+        create: Any
+        if unix_path is not None:
+            create = loop.create_unix_connection
+            kwargs["path"] = unix_path
+        else:
+            create = loop.create_connection
+            if kwargs.get("sock") is None:
+                kwargs.setdefault("host", uri.host)
+                kwargs.setdefault("port", uri.port)
+        transport, link = await create(lambda: StreamLink(driver), **kwargs)
+        if kwargs.get("ssl") is None and self._reactor:
+            return link_for(transport, reactor=True, link=link)
+        found: StreamLink = link
+        return found
+
+    def _check_proxy(self) -> None:
+        proxy = environment_proxy(self.ws_uri) if self.proxy is True else self.proxy
+        if proxy is not None:
+            raise ProxyError(
+                f"connecting through a proxy ({proxy}) is not supported; "
+                f"pass proxy=None to connect directly"
+            )
+
+    def _make_connection(
+        self, link: Link, handshake: ClientHandshake, response: Response
+    ) -> ClientConnection:
+        make = self._listener_factory
+        return self._create_connection(
+            link,
+            self._options,
+            client=True,
+            deflate=handshake.deflate,
+            request=handshake.request,
+            response=response,
+            subprotocol=handshake.subprotocol,
+            listener=None if make is None else make(),
+            logger=self.logger,
+        )
+
+    async def _connect(self) -> ClientConnection:
+        for _ in range(self.max_redirects + 1):
+            handshake = ClientHandshake(
+                self.ws_uri,
+                additional_headers=self.additional_headers,
+                **self._handshake_arguments,
+            )
+            link = await self._open_link()
+            connecting = Connecting(
+                link, handshake, self._limits, self._make_connection
+            )
+            try:
+                return await connecting.run()
+            except InvalidStatus as exc:
+                target = redirect_target(self.uri, exc.response)
+                if target is None:
+                    raise
+                self._redirect(target)
+        raise SecurityError(f"more than {self.max_redirects} redirects")
+
+    def _redirect(self, target: str) -> None:
+        """Turn to another URI, and forget what only the first one may see."""
+        kwargs = self._kwargs
+        if kwargs.get("sock") is not None:
+            raise ValueError(
+                f"cannot follow redirect to {target} with a preexisting socket"
+            )
+        uri = parse_uri(target)
+        if not same_origin(self.ws_uri, uri):
+            for name in ("unix_path", "host", "port"):
+                if kwargs.get(name) is not None:
+                    raise ValueError(
+                        f"cannot follow cross-origin redirect to {target} "
+                        f"with an explicit {name}"
+                    )
+            if self.additional_headers is not None:
+                self.additional_headers = without_credentials(self.additional_headers)
+        self.uri, self.ws_uri = target, uri
+
+    async def connect(self) -> ClientConnection:
+        """Open a connection; what awaiting this object does."""
+        try:
+            if sys.version_info >= (3, 11):
+                async with asyncio.timeout(self.open_timeout):
+                    return await self._connect()
+            else:
+                return await asyncio.wait_for(self._connect(), self.open_timeout)
+        except (TimeoutError, asyncio.TimeoutError) as exc:
+            raise HandshakeTimeout("timed out during opening handshake") from exc
+
+    # ---- await, async with, async for ----
+
+    def __await__(self) -> Generator[Any, None, ClientConnection]:
+        return self.connect().__await__()
+
+    async def __aenter__(self) -> ClientConnection:
+        if hasattr(self, "connection"):
+            raise RuntimeError("connect() isn't reentrant")
+        self.connection = await self
+        return self.connection
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection = self.connection
+        del self.connection
+        await connection.__aexit__(exc_type, exc_value, traceback)
+
+    async def __aiter__(self) -> AsyncIterator[ClientConnection]:
+        loop = asyncio.get_running_loop()
+        delays: Generator[float, None, None] | None = None
+        while True:
+            opened_at: float | None = None
+            try:
+                async with self as connection:
+                    opened_at = loop.time()
+                    yield connection
+                why = "connection ended"
+            except Exception as exc:
+                try:
+                    fatal = self.process_exception(exc)
+                except Exception as raised:
+                    fatal = raised
+                if fatal is exc:
+                    raise
+                if fatal is not None:
+                    raise fatal from exc
+                why = f"{type(exc).__name__}: {exc}"
+            if opened_at is not None and loop.time() - opened_at >= HEALTHY_S:
+                delays = None
+                continue
+            if delays is None:
+                delays = self.reconnect_delays()
+            delay = next(delays)
+            self.logger.info("reconnecting in %.1f seconds: %s", delay, why)
+            await asyncio.sleep(delay)
+
+
+def unix_connect(
+    path: str | os.PathLike[str], uri: str | None = None, **kwargs: Any
+) -> connect:
+    """
+    Connect to a server that listens on a UNIX socket; otherwise like :func:`connect`.
+
+    Args:
+        path: Path of the socket.
+        uri: URI of the server; by default ``ws://localhost/``, or ``wss://localhost/``
+            with ``ssl``.
+        kwargs: See :class:`connect`.
+
+    """
+    if uri is None:
+        uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
+    return connect(uri, unix_path=path, **kwargs)
