@@ -1,5 +1,5 @@
 """
-Types of parsing and writing: of `wsfast._frames` and of `wsfast._pure_frames` alike.
+Types of parsing: of `wsfast._frames` and of `wsfast._pure_frames` alike.
 
 What each class promises is documented in `wsfast._pure_frames`.
 """

@@ -35,13 +35,6 @@ __all__ = [
 KERNEL: Final[str] = "python"
 KERNELS: Final[tuple[str, ...]] = ("python",)
 
-_asked = os.environ.get("WSFAST_KERNEL", "")
-if _asked not in ("", KERNEL):
-    raise ImportError(
-        f"WSFAST_KERNEL={_asked}: the pure Python engine has no such kernel;"
-        f" it can run: {', '.join(KERNELS)}"
-    )
-
 _BLOCK = 4096  # octets XORed as one integer: longer ones leave the cache
 _LENGTH_END = 1 << 63  # RFC 6455 §5.2: the most significant bit must be 0
 _OFFSET_END = 1 << 64

@@ -1,7 +1,7 @@
 """
-Types of the output queue: of `wsfast._writer` and of `wsfast._pure_frames` alike.
+Types of the output queue: of `wsfast._writer` and of `wsfast._pure_writer` alike.
 
-What it promises is documented in `wsfast._pure_frames`.
+What it promises is documented in `wsfast._pure_writer`.
 """
 
 from typing_extensions import Buffer

@@ -1,7 +1,7 @@
 """
 Output in C: frames are laid down once, and leave in few, large pieces (RFC 6455 §5.2).
 
-What :class:`FrameWriter` promises is written down once, in ``wsfast._pure_frames``; this
+What :class:`FrameWriter` promises is written down once, in ``wsfast._pure_writer``; this
 one does the same faster. Small payloads are copied behind their headers, so that one system
 call sends many frames; a large payload of a server is not copied at all.
 """
@@ -43,7 +43,7 @@ cdef enum:
 
 
 cdef class FrameWriter:
-    """The output of a connection; see ``wsfast._pure_frames.FrameWriter``."""
+    """The output of a connection; see ``wsfast._pure_writer.FrameWriter``."""
 
     def __init__(self, *, bint client):
         self._client = client
@@ -53,7 +53,7 @@ cdef class FrameWriter:
 
     cpdef object frame(self, int opcode, object payload, bint fin=True,
                        bint rsv1=False):
-        """Queue one frame; see ``wsfast._pure_frames.FrameWriter.frame``."""
+        """Queue one frame; see ``wsfast._pure_writer.FrameWriter.frame``."""
         cdef Py_buffer view
         cdef const char *text
         cdef Py_ssize_t size

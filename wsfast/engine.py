@@ -72,16 +72,24 @@ __all__ = [
 
 def _is_pure() -> bool:
     """Tell whether pure Python was asked for, or is all there is."""
-    return (
-        os.environ.get("WSFAST_PURE", "0") not in ("", "0")
-        or os.environ.get("WSFAST_KERNEL") == "python"
+    kernel = os.environ.get("WSFAST_KERNEL", "")
+    pure = (
+        os.environ.get("WSFAST_PURE", "") not in ("", "0")
+        or kernel == "python"
         or find_spec("wsfast._engine") is None
     )
+    if pure and kernel not in ("", "python"):
+        raise ImportError(
+            f"WSFAST_KERNEL={kernel}: no such kernel runs in pure Python;"
+            " it can run: python"
+        )
+    return pure
 
 
 if not TYPE_CHECKING and _is_pure():
     from wsfast._pure import *  # noqa: F403
     from wsfast._pure_frames import *  # noqa: F403
+    from wsfast._pure_writer import *  # noqa: F403
 else:
     from wsfast._engine import (
         KERNEL,

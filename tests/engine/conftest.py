@@ -8,7 +8,10 @@ import pytest
 
 from tests.engine.engines import load
 
-PURE = os.environ.get("WSFAST_PURE", "0") not in ("", "0")  # a build without C
+PURE = (  # a build without C, or the wish to leave it alone
+    os.environ.get("WSFAST_PURE", "") not in ("", "0")
+    or os.environ.get("WSFAST_KERNEL") == "python"
+)
 
 
 @pytest.fixture(scope="session", params=["python"] if PURE else ["c", "python"])

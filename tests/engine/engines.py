@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from itertools import pairwise
 from types import SimpleNamespace
 
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ import wsfast.engine
 
 MODULES = {
     "c": ("_frame_types", "_engine", "_frames", "_writer"),
-    "python": ("_frame_types", "_pure", "_pure_frames"),
+    "python": ("_frame_types", "_pure", "_pure_frames", "_pure_writer"),
 }
 KEY = bytes.fromhex("37fa213d")  # masking-key of the examples in RFC 6455 §5.7
 
@@ -46,7 +47,7 @@ CONSTANTS = {
 def cuts_of(data: bytes, cuts: list[int]) -> list[bytes]:
     """Cut octets at the given places, in any order and with repetitions."""
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 def cuts(most: int = 400) -> st.SearchStrategy[list[int]]:

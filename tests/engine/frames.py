@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import chain, pairwise
 
 from hypothesis import strategies as st
 
@@ -72,7 +73,7 @@ def messages(draw, *, compressed=True):
         payload = draw(st.binary(max_size=200))
     places = draw(st.lists(st.integers(0, len(payload)), max_size=4))
     places = [0, *sorted(places), len(payload)]
-    parts = [payload[a:b] for a, b in zip(places, places[1:], strict=False)]
+    parts = [payload[a:b] for a, b in pairwise(places)]
     found = []
     for n, part in enumerate(parts):
         found.append(
@@ -86,4 +87,4 @@ def messages(draw, *, compressed=True):
 def valid_streams(*, compressed=True):
     """Return a strategy of right frames: (opcode, payload, fin, rsv1)."""
     one = messages(compressed=compressed) | _controls.map(lambda found: [found])
-    return st.lists(one, max_size=6).map(lambda parts: sum(parts, []))
+    return st.lists(one, max_size=6).map(lambda parts: [*chain(*parts)])

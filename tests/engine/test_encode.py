@@ -30,9 +30,7 @@ def test_rfc6455_5_7_frames(engine, octets, opcode, payload, options):
     octets = bytes.fromhex(octets)
     assert engine.encode_frame(opcode, payload, **options) == octets
     bits = {name: options[name] for name in ("fin", "rsv1") if name in options}
-    header = engine.encode_header(
-        opcode, len(payload), key=options.get("mask"), **bits
-    )
+    header = engine.encode_header(opcode, len(payload), key=options.get("mask"), **bits)
     assert header == octets[: len(octets) - len(payload)]
 
 
@@ -78,7 +76,9 @@ def test_control_frames_that_no_peer_may_accept(engine, opcode, length, options)
     for call in (
         lambda: engine.encode_header(opcode, length, **options),
         lambda: engine.encode_frame(opcode, bytes(length), **options),
-        lambda: engine.FrameWriter(client=False).frame(opcode, bytes(length), **options),
+        lambda: engine.FrameWriter(client=False).frame(
+            opcode, bytes(length), **options
+        ),
     ):
         with pytest.raises(ValueError, match="control frame"):
             call()
@@ -206,7 +206,9 @@ def test_threads_never_share_a_key(engine):
     try:
         threads = [
             threading.Thread(
-                target=lambda to=to: to.extend(engine.masking_key() for _ in range(3000))
+                target=lambda to=to: to.extend(
+                    engine.masking_key() for _ in range(3000)
+                )
             )
             for to in taken
         ]
