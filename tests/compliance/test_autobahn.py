@@ -80,6 +80,6 @@ def test_limits(role: str, path: str, tmp_path: Path) -> None:
 @pytest.mark.needs("python2.7")
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(not TARGET.listener, reason="the target has no callback class")
+@pytest.mark.skipif(not TARGET.own, reason="the target has no callback class")
 def test_callback_class(tmp_path: Path) -> None:
     run("server", TARGET.paths[0], "quick", tmp_path, script="callback")

@@ -339,9 +339,10 @@ def opened(
     peer = tcp(port, receive_buffer=receive_buffer, timeout_s=timeout_s)
     peer.send(request(path, **changes))  # type: ignore[arg-type]
     head = peer.head()
-    assert head.status == 101, head.raw
-    if deflate is not None:
-        assert "permessage-deflate" in head.headers.get("sec-websocket-extensions", "")
+    accepted = head.headers.get("sec-websocket-extensions", "")
+    if head.status != 101 or (deflate is not None and not accepted):
+        peer.sock.close()
+        raise AssertionError(head.raw)
     return peer
 
 

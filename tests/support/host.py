@@ -174,7 +174,6 @@ class Host:
             id=command["id"],
             connections=len(self.connections),
             tasks=len(asyncio.all_tasks()),
-            descriptors=len(list(Path("/proc/self/fd").iterdir())),
         )
 
     async def perform(self, command: dict[str, Any]) -> None:

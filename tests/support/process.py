@@ -109,8 +109,12 @@ class Child:
                 break
             except subprocess.TimeoutExpired:
                 continue
-        for thread in self.threads:
+        for thread, stream in zip(
+            self.threads, (self.process.stdout, self.process.stderr), strict=True
+        ):
             thread.join(3)
+            assert stream is not None
+            stream.close()
         return code
 
 
@@ -203,7 +207,7 @@ class Host(Child):
         return Connecting(self, ident)
 
     def stats(self) -> Event:
-        """Return what the process holds: connections, tasks, descriptors."""
+        """Return what the process holds: connections and tasks."""
         return self.answer(self.send("stats"), "stats")
 
     def mark(self) -> tuple[int, int]:
@@ -238,6 +242,11 @@ class Served:
     def event(self, name: str, timeout_s: float = 10, **wanted: Any) -> Event:
         """Wait for an event of a connection of this server."""
         return self.host.wait(timeout_s, event=name, id=self.ident, **wanted)
+
+    def end_of(self, path: str, timeout_s: float = 10) -> Event:
+        """Wait for the end of the connection that asked for this path."""
+        conn = self.event("open", timeout_s, path=path)["conn"]
+        return self.event("end", timeout_s, conn=conn)
 
     def ends(self) -> list[Event]:
         """Return the ends of connections seen so far."""

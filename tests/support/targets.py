@@ -27,14 +27,14 @@ class Target:
         name: Name in the registry, and the agent's name in reports.
         package: Package that holds ``asyncio.server`` and ``asyncio.client``.
         paths: The ways to the octets that it has.
-        listener: Whether it has a callback class, ``Listener``.
+        own: Whether it is this project's: with a callback class, stable reason codes.
 
     """
 
     name: str
     package: str
     paths: tuple[str, ...]
-    listener: bool = False
+    own: bool = False
 
     def module(self, name: str) -> ModuleType:
         """Import a module of this library, such as ``asyncio.server``."""
@@ -54,7 +54,7 @@ class Target:
 TARGETS = {
     target.name: target
     for target in (
-        Target("wsfast", "wsfast", (REACTOR, TRANSPORT), listener=True),
+        Target("wsfast", "wsfast", (REACTOR, TRANSPORT), own=True),
         Target("websockets", "websockets", (TRANSPORT,)),
     )
 }
