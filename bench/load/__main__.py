@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--warmup", type=float, default=Options.warmup)
     parser.add_argument("--retries", type=int, default=Options.retries)
     parser.add_argument("--nice", type=int, default=Options.nice)
+    parser.add_argument("--noise", type=float, default=Options.noise)
     parser.add_argument("--output", type=Path, help="directory for the report")
     parser.add_argument("--quiet", action="store_true")
     return parser
@@ -74,6 +75,7 @@ def main() -> int:
         warmup=args.warmup,
         retries=args.retries,
         nice=args.nice,
+        noise=args.noise,
     )
     targets = _targets(args.servers, args.extra)
     cases = [CASES[name] for name in args.cases.split(",") if name] or list(

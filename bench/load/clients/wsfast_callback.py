@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import wsfast
 from bench.load.clients._driving import Drive, main
-from wsfast.asyncio import ClientConnection, connect
+from wsfast.asyncio import Connection, connect
 
 
 class Echo(wsfast.Listener):
     def __init__(self, drive: Drive) -> None:
         self.drive = drive
 
-    def on_open(self, ws: ClientConnection) -> None:
+    def on_open(self, ws: Connection) -> None:
         ws.send(self.drive.payload)
 
-    def on_message(self, ws: ClientConnection, message: str | bytes) -> None:
+    def on_message(self, ws: Connection, message: str | bytes) -> None:
         self.drive.check(message)
         ws.send(self.drive.payload)
 

@@ -6,12 +6,12 @@ import socket
 
 import wsfast
 from bench.load.servers._serving import main
-from wsfast.asyncio import ServerConnection
+from wsfast.asyncio import Connection
 from wsfast.asyncio import serve as serve_wsfast
 
 
 class Echo(wsfast.Listener):
-    def on_message(self, ws: ServerConnection, message: str | bytes) -> None:
+    def on_message(self, ws: Connection, message: str | bytes) -> None:
         ws.send(message)
 
 
