@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,15 @@ def listener_factory(listener: object) -> Callable[[], Listener] | None:
 
 
 def reactor_for(loop: asyncio.AbstractEventLoop) -> Driver | None:
-    """Return the reactor of ``loop``; None where there can be none."""
+    """
+    Return the reactor of ``loop``.
+
+    Returns:
+        None where there can be none, or with ``WSFAST_REACTOR=0`` in the environment.
+
+    """
+    if os.environ.get("WSFAST_REACTOR") == "0":
+        return None
     try:
         from . import _reactor  # type: ignore[attr-defined,unused-ignore]
     except ImportError:
