@@ -532,7 +532,7 @@ class Server:
         )
 
     def _check_closed(self) -> None:
-        if not self._is_empty():
+        if not self.closing or not self._is_empty():
             return
         if self._drain_timer is not None:
             self._drain_timer.cancel()
