@@ -8,7 +8,7 @@ VENV ?= .venv
 BASE_PYTHON ?= python3
 JOBS ?= 2
 PYTHON = $(VENV)/bin/python
-C_SOURCES = $(wildcard csrc/*.[ch] csrc/kernels/*.[ch] tests/c/*.[ch])
+C_SOURCES = $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] bench/*/*.[ch])
 
 .PHONY: help run test test-c test-py build lint types format bench wheel clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
@@ -23,8 +23,10 @@ run: build ## serve the demo on 127.0.0.1
 test: test-c test-py ## every test; what is missing is left out by name
 
 test-c: build $(VENV)/.have-test
-	@$(PYTHON) -m tests.needs
-	$(MAKE) -C tests/c check
+	@$(MAKE) -s -C tests/c test
+	@$(PYTHON) -m tests.needs gcc clang -- $(MAKE) -s -C tests/c asan
+	@$(PYTHON) -m tests.needs qemu-aarch64 -- $(MAKE) -s -C tests/c qemu-aarch64
+	@$(PYTHON) -m tests.needs qemu-s390x -- $(MAKE) -s -C tests/c qemu-s390x
 
 test-py: build $(VENV)/.have-test test-c
 	$(PYTHON) -m pytest
@@ -69,9 +71,9 @@ $(PYTHON):
 
 $(VENV)/.have-build: pyproject.toml | $(PYTHON)
 	$(PYTHON) -m pip install -q 'setuptools>=77' 'cython>=3.1' wheel
-	WSFAST_PURE=1 $(PYTHON) -m pip install -q --no-build-isolation -e .
+	WSFAST_PURE=1 $(PYTHON) -m pip install -qq --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.have-%: pyproject.toml | $(VENV)/.have-build
-	WSFAST_PURE=1 $(PYTHON) -m pip install -q --no-build-isolation -e '.[$*]'
+	WSFAST_PURE=1 $(PYTHON) -m pip install -qq --no-build-isolation -e '.[$*]'
 	@touch $@

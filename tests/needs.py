@@ -1,9 +1,10 @@
 """
 What the tests need beside Python, and what is left out where it is missing.
 
-``python -m tests.needs`` prints one line for each missing tool. With ``CI=true`` or
-``WSFAST_REQUIRE_ALL=1`` nothing may be left out: a missing tool is a failure, here
-and in each test marked ``needs``.
+``python -m tests.needs`` prints one line for each missing tool, and
+``python -m tests.needs TOOL... -- COMMAND`` runs a command unless one of its tools is
+missing. With ``CI=true`` or ``WSFAST_REQUIRE_ALL=1`` nothing may be left out: a missing
+tool is a failure, here and in each test marked ``needs``.
 """
 
 from __future__ import annotations
@@ -122,13 +123,19 @@ def missing_line(name: str) -> str:
     return f"left out, no {name}: {tool.runs} (needs: {tool.install})"
 
 
-def main() -> int:
-    """Print what is missing; return the exit status."""
-    missing = [name for name in TOOLS if find(name) is None]
+def main(arguments: list[str]) -> int:
+    """Print what is missing, run the command if there is one; return the status."""
+    names, command = list(TOOLS), []
+    if "--" in arguments:
+        cut = arguments.index("--")
+        names, command = arguments[:cut], arguments[cut + 1 :]
+    missing = [name for name in names if find(name) is None]
     for name in missing:
         print(missing_line(name))
-    return 1 if missing and required() else 0
+    if missing:
+        return 1 if required() else 0
+    return subprocess.run(command).returncode if command else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

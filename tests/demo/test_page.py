@@ -79,6 +79,7 @@ def test_two_tabs_chat_and_the_gauge_moves(demo, browser):
     assert number(ada, "p50") > 0
     assert number(ada, "p99") > 0
     assert float(ada.evaluate("document.getElementById('gauge').ariaValueNow")) > 100
+    assert 0 < number(ada, "cpu") < 1000
     ada.screenshot(ARTIFACTS / "demo.png")
 
     ada.evaluate("document.querySelector('#drive button').click()")

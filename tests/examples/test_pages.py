@@ -33,6 +33,13 @@ def write(example: Example, folder: Path, port: int) -> Path:
     return program
 
 
+def answers(port: int) -> bool:
+    """Return whether somebody listens."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def serving(program: Path, port: int) -> Iterator[None]:
     """Run a server for the length of a block; it must end well, and say nothing."""
@@ -41,10 +48,9 @@ def serving(program: Path, port: int) -> Iterator[None]:
     )
     try:
         deadline = time.monotonic() + 15
-        while process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
+        while not answers(port):
+            assert process.poll() is None, "the server has ended"
+            assert time.monotonic() < deadline, "the server does not listen"
             time.sleep(0.05)
         yield
     finally:

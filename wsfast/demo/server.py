@@ -69,6 +69,7 @@ class Demo:
         self.files = static_files()
         self.people: set[ServerConnection] = set()
         self.said: deque[str] = deque(maxlen=REMEMBERED)
+        self.echoed = 0
 
     def process_request(
         self, connection: ServerConnection, request: Request
@@ -84,6 +85,7 @@ class Demo:
         """Serve one connection."""
         if ws.request is not None and ws.request.path == "/echo":
             async for message in ws:
+                self.echoed += 1
                 await ws.send(message)
         else:
             await self.chat(ws)
@@ -106,6 +108,20 @@ class Demo:
             self.people.discard(ws)
             self.tell_head_count()
 
+    async def tell_cost(self) -> None:
+        """Tell everybody once a second what echoing costs this process."""
+        while True:
+            wall_s, cpu_s, echoed = time.monotonic(), time.process_time(), self.echoed
+            await asyncio.sleep(1)
+            cpu_s = time.process_time() - cpu_s
+            if self.echoed > echoed:
+                note = {
+                    "type": "cost",
+                    "cpu_us": 1e6 * cpu_s / (self.echoed - echoed),
+                    "core": cpu_s / (time.monotonic() - wall_s),
+                }
+                broadcast(self.people, json.dumps(note))
+
     def tell_head_count(self) -> None:
         """Tell everybody how many are here."""
         note = {"type": "people", "count": len(self.people), "server": describe()}
@@ -127,7 +143,7 @@ def said(message: str | bytes) -> str | None:
     try:
         note = json.loads(message)
         name, text = note["name"], note["text"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     if not isinstance(name, str) or not isinstance(text, str):
         return None
@@ -182,4 +198,6 @@ async def main(port: int | None = None) -> None:
         process_request=demo.process_request,
     ):
         print(f"The demo is at {hosts[0]}/ -- Ctrl+C ends it.", flush=True)  # noqa: T201
+        reporter = asyncio.create_task(demo.tell_cost())
         await stopped.wait()
+        reporter.cancel()

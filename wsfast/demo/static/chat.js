@@ -49,6 +49,8 @@ function receive(event) {
   } else if (note.type === "people") {
     setState(note.count === 1 ? "only you here" : `${note.count} tabs here`, true);
     document.getElementById("server").textContent = note.server;
+  } else if (note.type === "cost") {
+    dispatchEvent(new CustomEvent("cost", { detail: note }));
   }
 }
 

@@ -62,7 +62,7 @@ function drawHistory() {
 
 function duration(ms) {
   if (ms === undefined) return "–";
-  return ms < 1 ? `${Math.round(ms * 1000)} µs` : `${ms.toPrecision(3)} ms`;
+  return ms < 1 ? `${(ms * 1000).toPrecision(3)} µs` : `${ms.toPrecision(3)} ms`;
 }
 
 function setRunning(on, text) {
@@ -108,6 +108,12 @@ form.addEventListener("submit", (event) => {
     size: Number(element("size").value),
   });
   setRunning(true, "running");
+});
+
+// The server's own account of what it spends, told once a second over the chat.
+addEventListener("cost", ({ detail }) => {
+  element("cpu").textContent = duration(detail.cpu_us / 1000);
+  element("core").textContent = `${Math.round(100 * detail.core)} %`;
 });
 
 addEventListener("resize", drawHistory);
