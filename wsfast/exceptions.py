@@ -12,11 +12,9 @@ Names, bases, constructors and texts are those of the websockets library, so tha
 
     WebSocketException
         ConnectionClosed
-            ConnectionClosedOK
-            ConnectionClosedError
+            ConnectionClosedOK, ConnectionClosedError
                 SlowConsumer
-        InvalidURI
-        InvalidProxy
+        InvalidURI, InvalidProxy
         InvalidHandshake (also called HandshakeError)
             HandshakeTimeout (also a TimeoutError)
             SecurityError
@@ -31,12 +29,9 @@ Names, bases, constructors and texts are those of the websockets library, so tha
             NegotiationError
                 DuplicateParameter, InvalidParameterName, InvalidParameterValue
         ProtocolError
-            InvalidPayload
-            PolicyViolation
-        PayloadTooBig (also called MessageTooBig)
-        TooManyFragments
-        InvalidState (also an AssertionError)
-        ConcurrencyError (also a RuntimeError)
+            InvalidPayload, PolicyViolation
+        PayloadTooBig (also called MessageTooBig), TooManyFragments
+        InvalidState (also an AssertionError), ConcurrencyError (also a RuntimeError)
 """
 
 # ruff: noqa: N818 -- the names are those of the websockets library
@@ -100,9 +95,6 @@ class WebSocketException(Exception):
     code: int = 0
     #: Stable name of what went wrong, in ``snake_case``.
     reason_code: str = "error"
-
-
-# Connections
 
 
 class ConnectionClosed(WebSocketException):
@@ -180,9 +172,6 @@ class SlowConsumer(ConnectionClosedError):
         return f"peer reads too slowly; {super().__str__()}"
 
 
-# Addresses
-
-
 class InvalidURI(WebSocketException):
     """The URI is not one of a WebSocket."""
 
@@ -209,9 +198,6 @@ class InvalidProxy(WebSocketException):
 
     def __str__(self) -> str:
         return f"{self.proxy} isn't a valid proxy: {self.msg}"
-
-
-# Opening handshake
 
 
 class InvalidHandshake(WebSocketException):
@@ -478,9 +464,6 @@ class InvalidParameterValue(NegotiationError):
         if self.value == "":
             return f"empty value for parameter {self.name}"
         return f"invalid value for parameter {self.name}: {self.value}"
-
-
-# Messages
 
 
 class ProtocolError(WebSocketException):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -63,7 +64,7 @@ def test_cut_anywhere_gives_the_same_head(cuts):
     edges = [0, *sorted(cuts), len(octets)]
     complete = False
     rest = b""
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         if complete:
             rest += octets[start:end]
         else:
