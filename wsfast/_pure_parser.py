@@ -201,6 +201,7 @@ class Parser:
         self._data = data
         self._pos = 0
         self._end = len(data)
+        self._piece = b""  # may be as long as the window before
 
     def _next_piece(self) -> int:
         """

@@ -1,0 +1,167 @@
+"""Time grows with the octets, memory with the message: whatever a peer sends."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+
+import pytest
+
+from tests.engine.frames import BINARY, CONT, PING, PONG, TEXT, frame
+
+KEY = b"\x01\x02\x03\x04"  # ASCII stays ASCII under it
+
+STREAMS = {
+    "octet by octet": lambda n: [b"x"] * n,
+    "one frame in many pieces": lambda n: [bytes(16)] * n,
+    "fragments of one octet": lambda n: (
+        [frame(CONT, b"x", fin=False, key=KEY) * 20] * (n // 20)
+    ),
+    "fragments of one character": lambda n: (
+        [frame(CONT, "é".encode(), fin=False, key=KEY) * 20] * (n // 20)
+    ),
+    "pings inside a message": lambda n: [frame(PING, b"x", key=KEY) * 20] * (n // 20),
+    "all in one piece": lambda n: [frame(CONT, b"x", fin=False, key=KEY) * n],
+    "messages in one piece": lambda n: [frame(TEXT, b"x", key=KEY) * n],
+}
+
+
+def start_of(name):
+    """Return what has to come before the octets of a stream."""
+    if name in {"octet by octet", "one frame in many pieces"}:
+        return b"\x81\xff" + (1 << 30).to_bytes(8, "big") + KEY
+    if name.startswith("messages"):
+        return b""
+    return frame(TEXT, "ü".encode(), fin=False, key=KEY)
+
+
+def seconds(engine, name, n, *, streaming):
+    """Return the processor time that a stream takes, the best of some runs."""
+    best = 1e9
+    for _ in range(3):
+        pieces = STREAMS[name](n)
+        parser = engine.MessageParser(client=False, max_size=None, text_as_bytes=True)
+        parser.streaming = streaming
+        parser.receive(start_of(name))
+        begin = time.process_time()
+        for piece in pieces:
+            parser.receive(piece)
+        best = min(best, time.process_time() - begin)
+    return best
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("name", STREAMS)
+def test_time_is_linear(engine, name, streaming):
+    factor = 16
+    n = 20_000 if engine.name == "c" else 2_000
+    few = seconds(engine, name, n, streaming=streaming)
+    many = seconds(engine, name, n * factor, streaming=streaming)
+    assert many < few * factor * 4 + 0.01, (few, many)
+
+
+@pytest.mark.parametrize("kind", ["raw", "frame"])
+def test_writing_is_linear(engine, kind):
+    def run(n):
+        best = 1e9
+        for _ in range(3):
+            writer = engine.FrameWriter(client=False)
+            begin = time.process_time()
+            writer.raw(bytes(n))  # a peer that is n octets behind, and stays there
+            for _ in range(n // 10):
+                if kind == "raw":
+                    writer.raw(b"0123456789")
+                else:
+                    writer.frame(TEXT, b"01234567")
+                writer.consume(10)
+            best = min(best, time.process_time() - begin)
+        return best
+
+    n = 40_000
+    few, many = run(n), run(n * 16)
+    assert many < few * 16 * 4 + 0.01, (few, many)
+
+
+def traced(run):
+    """Return the most memory that a run held, over what it held before."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        kept = run()
+        now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    del kept
+    return now - before, peak - before
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_memory_of_a_message_in_fragments(engine, opcode, size):
+    total = 400_000 if engine.name == "c" else 40_000
+    piece = frame(CONT, b"x" * size, fin=False, key=KEY)
+
+    def run():
+        parser = engine.MessageParser(client=False)
+        parser.receive(frame(opcode, fin=False, key=KEY))
+        for _ in range(total // size):
+            parser.receive(piece)
+        return parser
+
+    _, peak = traced(run)
+    assert peak <= 2 * total + 4096 + 2000  # THREATS: 2 x payload + 4 KiB
+
+
+def test_a_declared_length_costs_nothing(engine):
+    for opcode in (TEXT, BINARY):
+        for octets in (b"x", b"x" * 100):
+
+            def run(opcode=opcode, octets=octets):
+                parser = engine.MessageParser(client=False, max_size=None)
+                parser.receive(frame(opcode, octets, fin=False, key=KEY))
+                parser.receive(b"\x80\xff" + (1 << 62).to_bytes(8, "big") + KEY)
+                parser.receive(octets)
+                return parser
+
+            _, peak = traced(run)
+            assert peak < 32_768
+
+
+def test_after_an_error_nothing_is_kept(engine):
+    def run():
+        parser = engine.MessageParser(client=False)
+        parser.receive(frame(BINARY, bytes(500_000), fin=False, key=KEY))
+        for _ in range(50):
+            with pytest.raises(engine.FrameError):
+                parser.receive(frame(3, bytes(100_000), key=KEY))
+        return parser
+
+    now, _ = traced(run)
+    assert now < 20_000
+
+
+def test_unsolicited_pongs_leave_nothing_behind(engine):
+    parser = engine.MessageParser(client=False)
+    many = frame(PONG, bytes(125), key=KEY) * 100
+
+    def run():
+        for _ in range(50):
+            parser.receive(many)
+
+    now, _ = traced(run)
+    assert now < 4096
+
+
+def test_an_idle_parser_holds_no_buffer(engine):
+    parser = engine.MessageParser(client=False)
+    writer = engine.FrameWriter(client=False)
+    octets = frame(TEXT, b"x" * 100_000, key=KEY)
+
+    def run():
+        for piece in (octets[:50_000], octets[50_000:]):
+            parser.receive(piece)
+        writer.frame(TEXT, b"x" * 10_000)
+        writer.take()
+
+    now, _ = traced(run)
+    assert now < 4096
