@@ -28,10 +28,13 @@ MODULES = {
     "wsfast._engine": "wsfast/_engine.pyx",
     "wsfast._frames": "wsfast/_frames.pyx",
     "wsfast._writer": "wsfast/_writer.pyx",
+    "wsfast.protocol.options": "wsfast/protocol/options.py",
     "wsfast.protocol.messages": "wsfast/protocol/messages.py",
     "wsfast.asyncio.link": "wsfast/asyncio/link.py",
     "wsfast.asyncio.waiter": "wsfast/asyncio/waiter.py",
+    "wsfast.asyncio.inbound": "wsfast/asyncio/inbound.py",
     "wsfast.asyncio.connection": "wsfast/asyncio/connection.py",
+    "wsfast.asyncio._slots": "wsfast/asyncio/_slots.pyx",
     "wsfast.asyncio._reactor": "wsfast/asyncio/_reactor.pyx",
 }
 POSIX_ONLY = {"wsfast.asyncio._reactor"}

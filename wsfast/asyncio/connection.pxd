@@ -1,6 +1,13 @@
 # The compiled form of connection.py.
 
 from .inbound cimport Inbound
+from .waiter cimport Later
+
+
+cdef int _OPEN
+cdef int _CLOSED
+cdef Py_ssize_t FLUSH_AT
+cdef Later DONE
 
 
 cdef class Connection(Inbound):

@@ -518,3 +518,9 @@ class Connection(Inbound):
 async def _as_async(items: Iterable[Any]) -> Any:
     for item in items:
         yield item
+
+
+try:  # compiled: results of an await are handed over without an exception
+    from . import _slots  # noqa: F401
+except ImportError:
+    pass

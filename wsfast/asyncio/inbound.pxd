@@ -5,6 +5,9 @@ from .link cimport Link
 from .waiter cimport Waiter
 
 
+cdef int _CLOSED
+
+
 cdef class Receiver:
     cdef Inbound _connection
     cdef Waiter _waiter
@@ -16,6 +19,11 @@ cdef class Receiver:
     cpdef Waiter suspend(self)
     cpdef object wake(self)
     cdef object _leave(self)
+
+
+cdef class _Fragment:
+    cdef object data
+    cdef bint fin
 
 
 cdef class Inbound(Protocol):

@@ -122,8 +122,6 @@ Coroutine.register(Receiver)
 class _Fragment:
     """A fragment of a message among the messages of a queue."""
 
-    __slots__ = ("data", "fin")
-
     def __init__(self, data: str | bytes, fin: bool) -> None:
         self.data = data
         self.fin = fin
@@ -202,6 +200,11 @@ class Inbound(Protocol):
             if self.budget <= 0:
                 self.parser.stash()
                 return True
+
+    def before_failure(self) -> None:
+        """Let the task that waits answer what came before the bad frame."""
+        if self.waiting is not None and self._head < len(self._queue):
+            self.waiting.wake()
 
     def message_received(self, message: str | bytes) -> None:
         """Call the listener, or queue the message for ``recv()``."""

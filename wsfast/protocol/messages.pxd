@@ -5,6 +5,12 @@ from .._writer cimport FrameWriter
 from .options cimport Options
 
 
+cdef int _OPEN
+cdef int _CLOSING
+cdef int _CLOSED
+cdef double _CONTROL_WINDOW_S
+
+
 cdef class Protocol:
     cdef readonly Options options
     cdef readonly MessageParser parser

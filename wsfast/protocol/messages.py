@@ -227,11 +227,15 @@ class Protocol:
         elif event == 4:  # FRAGMENT
             self._fragment_received(parser.take_payload(), parser.fin)
         else:
+            self.before_failure()
             self._fail(
                 ProtocolError(
                     parser.error_text, parser.error_reason_code, parser.error_code
                 )
             )
+
+    def before_failure(self) -> None:
+        """Act between the last good frame and the failure that a bad one causes."""
 
     def _control_received(self, event: int, payload: bytes) -> None:
         limit = self.options.max_control_rate
@@ -514,7 +518,8 @@ class Protocol:
         self.timer_changed(self.close_deadline)
 
     def _send_close(self, close: Close) -> None:
-        self.writer.frame(8, close.serialize())
+        # "No code" is a code for reports, and an empty payload on the wire (§7.1.5).
+        self.writer.frame(8, b"" if close.code == 1005 else close.serialize())
         self.close_sent = close
         self.ready_state = _CLOSING
         self._late_pong = None

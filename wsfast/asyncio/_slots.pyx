@@ -1,0 +1,106 @@
+"""
+Awaiting without an exception per message.
+
+A class of Cython's returns the result of an ``await`` as Python does, by raising
+``StopIteration``, which costs more than all else on the way of a short message. Importing
+this module gives :class:`~wsfast.asyncio.inbound.Receiver` and
+:class:`~wsfast.asyncio.waiter.Later` the slots by which the interpreter takes such a result
+directly; what they do stays as their methods say.
+"""
+
+from cpython.object cimport PyObject
+
+from .inbound cimport Inbound, Receiver
+from .waiter cimport Later
+
+
+cdef extern from *:
+    """
+    /* Take a step: the result, with *done set, or what the task is to wait on. */
+    typedef PyObject *(*wsf_step)(PyObject *self, int *done);
+    static wsf_step wsf_receiver_step, wsf_later_step;
+
+    static PySendResult wsf_as_send(wsf_step step, PyObject *self, PyObject **result)
+    {
+        int done = 0;
+
+        *result = step(self, &done);
+        if (*result == NULL)
+            return PYGEN_ERROR;
+        return done ? PYGEN_RETURN : PYGEN_NEXT;
+    }
+
+    static PyObject *wsf_as_next(wsf_step step, PyObject *self)
+    {
+        int done = 0;
+        PyObject *result = step(self, &done);
+
+        if (result == NULL || !done)
+            return result;
+        if (result != Py_None) /* no exception at all stands for None */
+            PyErr_SetObject(PyExc_StopIteration, result);
+        Py_DECREF(result);
+        return NULL;
+    }
+
+    static PySendResult wsf_receiver_send(PyObject *self, PyObject *arg, PyObject **r)
+    {
+        (void)arg;
+        return wsf_as_send(wsf_receiver_step, self, r);
+    }
+    static PyObject *wsf_receiver_next(PyObject *self)
+    {
+        return wsf_as_next(wsf_receiver_step, self);
+    }
+    static PySendResult wsf_later_send(PyObject *self, PyObject *arg, PyObject **r)
+    {
+        (void)arg;
+        return wsf_as_send(wsf_later_step, self, r);
+    }
+    static PyObject *wsf_later_next(PyObject *self)
+    {
+        return wsf_as_next(wsf_later_step, self);
+    }
+
+    static void wsf_install(PyObject *receiver, wsf_step receiver_step,
+                            PyObject *later, wsf_step later_step)
+    {
+        PyTypeObject *r = (PyTypeObject *)receiver;
+        PyTypeObject *l = (PyTypeObject *)later;
+
+        wsf_receiver_step = receiver_step;
+        wsf_later_step = later_step;
+        r->tp_iternext = wsf_receiver_next;
+        l->tp_iternext = wsf_later_next;
+        r->tp_as_async->am_send = (sendfunc)wsf_receiver_send;
+        l->tp_as_async->am_send = (sendfunc)wsf_later_send;
+        PyType_Modified(r);
+        PyType_Modified(l);
+    }
+    """
+    ctypedef PyObject *(*wsf_step)(PyObject *self, int *done) except NULL
+    void wsf_install(object receiver, wsf_step receiver_step, object later,
+                     wsf_step later_step)
+
+
+cdef object receiver_step(Receiver receiver, int *done):
+    cdef Inbound connection = receiver._connection
+    if connection._head < len(connection._queue):
+        receiver.busy = False
+        if connection.waiting is receiver:
+            connection.waiting = None
+        done[0] = 1
+        if receiver.peek:
+            return None
+        return connection.take_message(receiver.decode)
+    return receiver.suspend()
+
+
+cdef object later_step(Later later, int *done):
+    if later._finish is None:
+        done[0] = 1
+        return later._result
+    return later.send(None)
+
+
+wsf_install(Receiver, <wsf_step>receiver_step, Later, <wsf_step>later_step)
