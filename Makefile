@@ -10,7 +10,8 @@ JOBS ?= 2
 PYTHON = $(VENV)/bin/python
 C_SOURCES = $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] bench/*/*.[ch])
 
-.PHONY: help run test test-c test-py build lint types format bench wheel clean
+.PHONY: help run test test-c test-py build lint types format bench bench-smoke \
+	wheel clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
 .DEFAULT_GOAL := build
 
@@ -49,8 +50,11 @@ format: $(VENV)/.have-lint ## lay the sources out as `make lint` wants them
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/clang-format -i $(C_SOURCES)
 
-bench: build $(VENV)/.have-bench ## measure; see CONTRIBUTING.md
+bench: build $(VENV)/.have-bench ## measure; see bench/README.md
 	$(PYTHON) -m bench
+
+bench-smoke: build $(VENV)/.have-bench ## does all of it run? Measures nothing
+	$(PYTHON) -m bench --smoke
 
 wheel: $(VENV)/.have-dev ## a source distribution and a wheel, in dist/
 	$(PYTHON) -m build
