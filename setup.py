@@ -41,11 +41,9 @@ POSIX_ONLY = {"wsfast.asyncio._reactor"}
 DIRECTIVES = {
     "language_level": "3",
     "annotation_typing": False,
-    "binding": True,
     "boundscheck": False,
     "wraparound": False,
     "initializedcheck": False,
-    "embedsignature": False,
 }
 
 HINT = """

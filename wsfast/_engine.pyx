@@ -1,3 +1,4 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic
 """
 The engine's primitives over the C core; what each does stands in `wsfast._pure`.
 

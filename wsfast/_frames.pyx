@@ -1,3 +1,4 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic
 """
 Frames in C: octets to frames and to messages (RFC 6455 §5).
 
@@ -53,7 +54,7 @@ cdef extern from "Python.h":
     void *PyUnicode_1BYTE_DATA(PyObject *text)
 
 
-# Events of MessageParser.next_event(): the numbers of wsfast._frame_types.
+# Events of MessageParser.next(): the numbers of wsfast._frame_types.
 cdef enum:
     EV_ERROR = -1
     EV_NEED_DATA = 0
@@ -198,21 +199,20 @@ cdef class MessageParser:
 
     # ---- events ----
 
-    cpdef int next(self) except -2:
-        """Return the next event; see ``wsfast._pure_frames.MessageParser.next``."""
-        return self.next_event()
-
     cpdef object take_payload(self):
         """Return the event's payload and keep no reference."""
         cdef object payload = self.payload
         self.payload = None
         return payload
 
-    cdef int next_event(self) except -2:
+    cpdef int next(self) except -2:
+        """Return the next event; see ``wsfast._pure_frames.MessageParser.next``."""
         cdef wsf_piece piece
         cdef wsf_status status
         cdef int event
 
+        if _csrc.wsf_parser_short(&self._state, &self._pos, self._end, &piece):
+            return self._whole(&piece)
         while True:
             status = _csrc.wsf_parser_next(&self._state, &self._pos, self._end, &piece)
             if status != WSF_OK:
@@ -476,7 +476,7 @@ cdef class MessageParser:
 
         self.feed(data)
         while True:
-            event = self.next_event()
+            event = self.next()
             if event == EV_NEED_DATA:
                 return found
             if event == EV_ERROR:

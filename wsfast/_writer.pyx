@@ -1,3 +1,4 @@
+# cython: binding=False, embedsignature=True, embedsignature.format=clinic
 """
 Output in C: frames are laid down once, and leave in few, large pieces (RFC 6455 §5.2).
 
@@ -77,6 +78,22 @@ cdef class FrameWriter:
             finally:
                 PyBuffer_Release(&view)
 
+    cpdef object message(self, int opcode, object payload):
+        """Queue a whole message; see ``wsfast._pure_writer.FrameWriter.message``."""
+        cdef const char *text
+        cdef Py_ssize_t size
+
+        if type(payload) is str:
+            text = PyUnicode_AsUTF8AndSize(payload, &size)
+            self.put(<uint8_t>(WSF_FIN | opcode), <const uint8_t *>text, <size_t>size,
+                     payload)
+        elif type(payload) is bytes:
+            self.put(<uint8_t>(WSF_FIN | opcode),
+                     <const uint8_t *>PyBytes_AS_STRING(payload),
+                     <size_t>len(<bytes>payload), payload)
+        else:
+            self.frame(opcode, payload)
+
     cdef int put(self, uint8_t first, const uint8_t *data, size_t size,
                  object owner) except -1:
         """
@@ -102,7 +119,10 @@ cdef class FrameWriter:
             self._by_reference(data, size, owner)
             return 0
         else:
-            dst = self._grow(10 + size)
+            if self._stop + size + 10 <= self._cap:
+                dst = self._buf + self._stop
+            else:
+                dst = self._grow(10 + size)
             header = _csrc.wsf_header_encode(dst, first, size, NULL)
             memcpy(dst + header, data, size)
         self._stop += header + size
