@@ -268,12 +268,13 @@ class StreamLink(Link, asyncio.BufferedProtocol):
             driver.leave()
 
     def eof_received(self) -> bool:
-        """Note that the peer has ended its side; keep ours where TCP allows that."""
-        if self._finished or self.connection is None:
-            self.transport.close()
-        else:
-            self.connection.receive_eof()
-        return self.transport.can_write_eof()
+        """Note that the peer has ended its side: the transport then ends ours."""
+        connection = self.connection
+        if connection is not None and not self._finished:
+            connection.receive_eof()
+            self.flush()
+            self._finished = True
+        return False
 
     def pause_writing(self) -> None:
         """Keep what is queued, since the transport has octets left."""

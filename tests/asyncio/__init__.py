@@ -1,0 +1,1 @@
+"""Tests of ``wsfast.asyncio``, on both paths and both event loops."""
