@@ -50,37 +50,54 @@ static double now_ns(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static double measure(void (*subject)(void))
+/* One of those that are compared: they run in turn, so that what disturbs the machine
+ * disturbs all of them. */
+typedef struct racer {
+    const char *who;
+    const wsf_kernels *k;
+    void (*subject)(void);
+    size_t times; /* how often makes a run */
+    double best;
+} racer;
+
+static racer racers[8];
+static size_t racer_count;
+
+static void add(const char *who, void (*subject)(void), const wsf_kernels *k)
 {
-    double best = 1e300;
-    size_t times = 1;
-
-    for (;;) { /* how often makes a run */
-        const double start = now_ns();
-
-        for (size_t i = 0; i < times; i++)
-            subject();
-        if (now_ns() - start >= RUN_NS)
-            break;
-        times *= 2;
-    }
-    for (int run = 0; run < RUNS; run++) {
-        const double start = now_ns();
-        double took;
-
-        for (size_t i = 0; i < times; i++)
-            subject();
-        took = (now_ns() - start) / (double)times;
-        best = took < best ? took : best;
-    }
-    return best;
+    racers[racer_count++] = (racer){who, k, subject, 1, 1e300};
 }
 
-static void report(const char *what, const char *who, double ns)
+static double run_ns(const racer *r)
 {
-    printf("%-22s %-10s %9zu B %12.1f ns %8.2f GB/s\n", what, who, len, ns,
-           (double)len / ns);
+    double start;
+
+    kernels = r->k;
+    start = now_ns();
+    for (size_t i = 0; i < r->times; i++)
+        r->subject();
+    return now_ns() - start;
+}
+
+/* Run all that were added, report them, and forget them. */
+static void race(const char *what)
+{
+    for (size_t i = 0; i < racer_count; i++) {
+        while (run_ns(&racers[i]) < RUN_NS)
+            racers[i].times *= 2;
+    }
+    for (int run = 0; run < RUNS; run++) {
+        for (size_t i = 0; i < racer_count; i++) {
+            const double took = run_ns(&racers[i]) / (double)racers[i].times;
+
+            racers[i].best = took < racers[i].best ? took : racers[i].best;
+        }
+    }
+    for (size_t i = 0; i < racer_count; i++)
+        printf("%-22s %-10s %9zu B %12.1f ns %8.2f GB/s\n", what, racers[i].who, len,
+               racers[i].best, (double)len / racers[i].best);
     fflush(stdout);
+    racer_count = 0;
 }
 
 static void run_memcpy(void)
@@ -102,6 +119,11 @@ static void run_mask(void)
 static void run_mask_in_place(void)
 {
     wsf_mask(kernels, output + 6, output + 6, len, key, 0);
+}
+
+static void run_plain_mask_in_place(void)
+{
+    plain_mask(output + 6, output + 6, len, wsf_mask_key(key, 0));
 }
 
 static void run_mask_ascii(void)
@@ -165,7 +187,8 @@ static const struct {
     {"cyrillic", "\xD1\x81\xD0\xBB\xD0\xBE\xD0\xB2\xD0\xBE "},
     {"chinese", "\xE4\xB8\xAD\xE6\x96\x87\xE7\xBD\x91\xE7\xBB\x9C"},
     {"emoji", "\xF0\x9F\x98\x80\xF0\x9F\x9A\x80"},
-    {"json", "{\"id\": 12345678, \"name\": \"caf\xC3\xA9 \xE2\x82\xAC\", \"open\": true},"},
+    {"json",
+     "{\"id\": 12345678, \"name\": \"caf\xC3\xA9 \xE2\x82\xAC\", \"open\": true},"},
 };
 
 /* Whole characters up to about `size` octets: `len` says how many. */
@@ -180,19 +203,16 @@ static void fill(const char *unit, size_t size)
         len--;
 }
 
-/* Run a subject on each kernel that runs here. */
-static void each_kernel(const char *what, void (*subject)(void))
+/* A subject on each kernel that runs here. */
+static void add_kernels(void (*subject)(void))
 {
     const uint32_t cpu = wsf_cpu_detect();
     const wsf_kernels *k;
 
     for (size_t i = 0; (k = wsf_kernels_built(i)) != NULL; i++) {
-        if ((k->needs & ~cpu) != 0)
-            continue;
-        kernels = k;
-        report(what, k->name, measure(subject));
+        if ((k->needs & ~cpu) == 0)
+            add(k->name, subject, k);
     }
-    kernels = wsf_kernels_best(cpu);
 }
 
 static void bench_mask(size_t size)
@@ -200,17 +220,22 @@ static void bench_mask(size_t size)
     for (size_t i = 0; i < size; i++)
         input[i] = (uint8_t)(i * 7);
     len = size;
-    report("mask", "memcpy", measure(run_memcpy));
+    add("memcpy", run_memcpy, NULL);
     if (plain_mask_runs(wsf_cpu_detect()))
-        report("mask", "plain loop", measure(run_plain_mask));
-    each_kernel("mask", run_mask);
-    each_kernel("mask in place", run_mask_in_place);
+        add("plain loop", run_plain_mask, NULL);
+    add_kernels(run_mask);
+    race("mask");
+    if (plain_mask_runs(wsf_cpu_detect()))
+        add("plain loop", run_plain_mask_in_place, NULL);
+    add_kernels(run_mask_in_place);
+    race("mask in place");
 }
 
 static void bench_ascii(size_t size)
 {
     fill(texts[0].unit, size);
-    each_kernel("mask and find ASCII", run_mask_ascii);
+    add_kernels(run_mask_ascii);
+    race("mask and find ASCII");
 }
 
 static void bench_utf8(size_t size)
@@ -221,9 +246,10 @@ static void bench_utf8(size_t size)
         fill(texts[t].unit, size);
         snprintf(what, sizeof what, "valid? %s", texts[t].name);
 #if defined(WITH_SIMDUTF)
-        report(what, "simdutf", measure(run_simdutf_valid));
+        add("simdutf", run_simdutf_valid, NULL);
 #endif
-        each_kernel(what, run_valid);
+        add_kernels(run_valid);
+        race(what);
     }
 }
 
@@ -235,11 +261,13 @@ static void bench_transcode(size_t size)
         fill(texts[t].unit, size);
         snprintf(what, sizeof what, "transcode %s", texts[t].name);
 #if defined(WITH_SIMDUTF)
-        report(what, "simdutf", measure(run_simdutf_transcode));
+        add("simdutf", run_simdutf_transcode, wsf_kernels_best(wsf_cpu_detect()));
 #endif
-        each_kernel(what, run_transcode);
-        snprintf(what, sizeof what, "all passes %s", texts[t].name);
-        each_kernel(what, run_all);
+        add_kernels(run_transcode);
+        race(what);
+        snprintf(what, sizeof what, "check, transcode %s", texts[t].name);
+        add_kernels(run_all);
+        race(what);
     }
 }
 

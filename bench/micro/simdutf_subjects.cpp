@@ -15,10 +15,12 @@ size_t simdutf_to_latin1(const char *data, size_t len, void *dst)
 
 size_t simdutf_to_ucs2(const char *data, size_t len, void *dst)
 {
-    return simdutf::convert_valid_utf8_to_utf16(data, len, static_cast<char16_t *>(dst));
+    return simdutf::convert_valid_utf8_to_utf16(data, len,
+                                                static_cast<char16_t *>(dst));
 }
 
 size_t simdutf_to_ucs4(const char *data, size_t len, void *dst)
 {
-    return simdutf::convert_valid_utf8_to_utf32(data, len, static_cast<char32_t *>(dst));
+    return simdutf::convert_valid_utf8_to_utf32(data, len,
+                                                static_cast<char32_t *>(dst));
 }

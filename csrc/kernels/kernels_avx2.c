@@ -9,7 +9,8 @@
 typedef __m256i vec;
 enum {
     VEC_SIZE = 32,
-    WINDOWS = 2
+    WINDOWS = 2,
+    VEC_MASKED = 0
 };
 
 WSF_TARGET_BEGIN("avx2,bmi,bmi2,lzcnt,popcnt")

@@ -8,7 +8,8 @@
 
 typedef __m512i vec;
 enum {
-    VEC_SIZE = 64
+    VEC_SIZE = 64,
+    VEC_MASKED = 1
 };
 
 WSF_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,bmi2,popcnt")

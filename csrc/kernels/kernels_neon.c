@@ -10,7 +10,8 @@
 typedef uint8x16_t vec;
 enum {
     VEC_SIZE = 16,
-    WINDOWS = 1
+    WINDOWS = 1,
+    VEC_MASKED = 0
 };
 
 static WSF_INLINE vec vec_zero(void)

@@ -9,7 +9,8 @@
 typedef __m128i vec;
 enum {
     VEC_SIZE = 16,
-    WINDOWS = 1
+    WINDOWS = 1,
+    VEC_MASKED = 0
 };
 
 WSF_TARGET_BEGIN("ssse3")

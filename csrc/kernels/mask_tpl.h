@@ -2,29 +2,55 @@
  *
  * The including file defines vec, VEC_SIZE, vec_zero, vec_load, vec_store, vec_or,
  * vec_xor, vec_dup32, vec_is_ascii, and
- *   narrow_mask(dst, src, len, key)  the whole job for len < VEC_SIZE; true if ASCII.
+ *   narrow_mask(dst, src, len, key)   the whole job for len < VEC_SIZE; true if ASCII
+ *   VEC_MASKED                        1 if that is one masked load and one masked
+ * store, good for len == VEC_SIZE too
  *
- * No loop over single octets, no prologue for alignment: the last vector reaches back
- * over octets that are done already. It is loaded before anything is stored, so that
- * dst may be src. */
+ * What is left behind the last whole vector goes to narrow_mask if masks make that
+ * cheap, else to a vector that reaches back over octets which are done already: it is
+ * loaded before anything is stored, so that dst may be src. */
 #include "../wsf_mask.h"
+
+enum {
+    /* From here on it pays to store at multiples of VEC_SIZE: a store across two cache
+     * lines costs twice as much as one within, a load across two hardly more. */
+    MASK_ALIGN_FROM = 2048
+};
+
+static WSF_INLINE uint32_t mask_key_at(uint32_t key, size_t offset)
+{
+    uint8_t key_b[4];
+
+    memcpy(key_b, &key, 4);
+    return wsf_mask_key(key_b, offset);
+}
 
 static WSF_INLINE bool mask_sweep(uint8_t *dst, const uint8_t *src, size_t len,
                                   uint32_t key)
 {
-    const vec key_v = vec_dup32(key);
-    vec last, seen = vec_zero();
-    uint8_t key_b[4];
-    size_t i = 0;
+    vec key_v, last = vec_zero(), seen = vec_zero();
+    bool ascii = true;
+    size_t rest, i = 0;
 
-    if (len < VEC_SIZE)
+    if (len < VEC_SIZE + VEC_MASKED)
         return narrow_mask(dst, src, len, key);
+    if (len >= MASK_ALIGN_FROM && (uintptr_t)dst % VEC_SIZE != 0) {
+        const size_t skip = VEC_SIZE - (uintptr_t)dst % VEC_SIZE;
 
-    memcpy(key_b, &key, 4); /* the last vector starts len % 4 octets out of phase */
-    last = vec_xor(vec_load(src + len - VEC_SIZE), vec_dup32(wsf_mask_key(key_b, len)));
-    seen = vec_or(seen, last);
-
-    for (; len - i > 4 * VEC_SIZE; i += 4 * VEC_SIZE) {
+        ascii = narrow_mask(dst, src, skip, key);
+        key = mask_key_at(key, skip);
+        dst += skip;
+        src += skip;
+        len -= skip;
+    }
+    rest = len % VEC_SIZE;
+    if (!VEC_MASKED && rest != 0) {
+        last =
+            vec_xor(vec_load(src + len - VEC_SIZE), vec_dup32(mask_key_at(key, len)));
+        seen = last;
+    }
+    key_v = vec_dup32(key);
+    for (; len - i >= 4 * VEC_SIZE; i += 4 * VEC_SIZE) {
         const vec a = vec_xor(vec_load(src + i), key_v);
         const vec b = vec_xor(vec_load(src + i + VEC_SIZE), key_v);
         const vec c = vec_xor(vec_load(src + i + 2 * VEC_SIZE), key_v);
@@ -36,14 +62,29 @@ static WSF_INLINE bool mask_sweep(uint8_t *dst, const uint8_t *src, size_t len,
         vec_store(dst + i + 3 * VEC_SIZE, d);
         seen = vec_or(seen, vec_or(vec_or(a, b), vec_or(c, d)));
     }
-    for (; len - i > VEC_SIZE; i += VEC_SIZE) {
+    if ((len & (2 * VEC_SIZE)) != 0) {
+        const vec a = vec_xor(vec_load(src + i), key_v);
+        const vec b = vec_xor(vec_load(src + i + VEC_SIZE), key_v);
+
+        vec_store(dst + i, a);
+        vec_store(dst + i + VEC_SIZE, b);
+        seen = vec_or(seen, vec_or(a, b));
+        i += 2 * VEC_SIZE;
+    }
+    if ((len & VEC_SIZE) != 0) {
         const vec a = vec_xor(vec_load(src + i), key_v);
 
         vec_store(dst + i, a);
         seen = vec_or(seen, a);
+        i += VEC_SIZE;
     }
-    vec_store(dst + len - VEC_SIZE, last);
-    return vec_is_ascii(seen);
+    if (rest != 0) {
+        if (VEC_MASKED) /* in phase, VEC_SIZE being a multiple of 4 */
+            ascii = narrow_mask(dst + i, src + i, rest, key) && ascii;
+        else
+            vec_store(dst + len - VEC_SIZE, last);
+    }
+    return vec_is_ascii(seen) && ascii;
 }
 
 static void mask_kernel(uint8_t *dst, const uint8_t *src, size_t len, uint32_t key)

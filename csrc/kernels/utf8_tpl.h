@@ -17,7 +17,9 @@
  *                              e | ((a & b & c) ^ (0x80 where before2 >= E0 or
  *                              before3 >= F0))
  *   vec_exceeds(v, limit)      not zero in each octet of v above that of limit
- *   vec_load_short(p, n)       n < VEC_SIZE octets, then zeros; reads no others */
+ *   vec_load_short(p, n)       n < VEC_SIZE octets, then zeros; reads no others
+ *   VEC_MASKED                 1 if that is one masked load, good for n == VEC_SIZE too
+ */
 #include "utf8_scalar.h"
 
 enum utf8_fault {
@@ -164,6 +166,8 @@ static size_t utf8_kernel(const uint8_t *data, size_t len)
     utf8_state s;
     size_t i = 0;
 
+    if (len < VEC_SIZE + VEC_MASKED && vec_is_ascii(vec_load_short(data, len)))
+        return len; /* before the tables are loaded */
     utf8_start(&s);
     for (; len - i >= 4 * VEC_SIZE; i += 4 * VEC_SIZE) {
         const vec a = vec_load(data + i), b = vec_load(data + i + VEC_SIZE);
