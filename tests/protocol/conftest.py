@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from wsfast.protocol import heads
+
+# How long an example takes tells more of the machine than of us.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(params=list(heads.LIBRARIES))

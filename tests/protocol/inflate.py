@@ -23,14 +23,16 @@ class Bits:
     """Bits of octets, the lowest first."""
 
     def __init__(self, data: bytes) -> None:
-        self.value = int.from_bytes(data, "little")
+        self.data = data
         self.end = 8 * len(data)
         self.pos = 0
 
     def take(self, count: int) -> int:
+        start = self.pos
         self.pos += count
         assert self.pos <= self.end, "stream ends within a block"
-        return (self.value >> (self.pos - count)) & ((1 << count) - 1)
+        octets = self.data[start // 8 : start // 8 + 4]
+        return int.from_bytes(octets, "little") >> start % 8 & ((1 << count) - 1)
 
 
 def build(lengths: list[int]) -> Code:
@@ -87,7 +89,7 @@ def distances(data: bytes) -> Iterator[int]:
             bits.pos = (bits.pos + 7) // 8 * 8
             length = bits.take(16)
             assert length ^ bits.take(16) == 0xFFFF
-            bits.take(8 * length)
+            bits.pos += 8 * length
             continue
         assert kind in (1, 2)
         literals, far = FIXED if kind == 1 else dynamic(bits)

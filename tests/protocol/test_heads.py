@@ -412,8 +412,9 @@ def test_body(library, octets, expected, complete, step):
 
 def test_body_ends_with_the_connection(library):
     reader = BodyReader(REFUSAL + b"\r\n")
-    reader.feed(b"hello")
-    assert reader.feed(b"")
+    assert not reader.feed(b"")
+    assert not reader.feed(b"hello")
+    assert not reader.feed(b"")
     assert reader.body == b"hello"
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from ..exceptions import (
     HandshakeError,
@@ -46,9 +46,12 @@ __all__ = [
 #: What `HeadReader` raises: its ``status`` is the HTTP status to answer.
 HeadError = HandshakeError
 
-Fields = list[tuple[bytes, bytes]]
+#: Header fields by name in lower case; a list of values where a name is repeated.
+Fields = dict[bytes, "bytes | list[bytes]"]
 
 _TARGET_OCTETS: Final = bytes(range(33, 127))
+_LOWER: Final = bytes.lower
+_STRIP: Final = bytes.strip  # of white space, which is SP and HTAB here
 _BODY_FIELDS: Final = frozenset((b"content-length", b"transfer-encoding"))
 _OTHER_VERSIONS: Final = frozenset(f"HTTP/{n // 10}.{n % 10}" for n in range(100))
 _DIGITS: Final = frozenset(b"0123456789")
@@ -195,27 +198,37 @@ class HeadReader:
 # nothing of what they would make of the first line.
 
 
-class _Collector:
-    __slots__ = ("fields",)
+class _Callbacks:
+    """What httptools calls."""
 
-    def __init__(self) -> None:
-        self.fields: Fields = []
+    __slots__ = ("on_header",)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.append((name.lower(), value.strip(b" \t")))
+    on_header: Callable[[bytes, bytes], object]
 
 
-def _split_httptools(block: bytes) -> Fields:
-    collector = _Collector()
-    parser = httptools.HttpRequestParser(collector)
+def _split_httptools(block: bytes, count: int) -> Fields:
+    block = b"GET / HTTP/1.1\r\n" + block
+    once: dict[bytes, bytes] = {}
+    _feed_httptools(block, once.__setitem__)
+    # From here to there no call of a Python function: this is most of a handshake.
+    fields = dict(zip(map(_LOWER, once), map(_STRIP, once.values()), strict=False))
+    if len(fields) == count:
+        return fields  # type: ignore[return-value]
+    pairs: list[tuple[bytes, bytes]] = []
+    _feed_httptools(block, lambda name, value: pairs.append((name, value)))
+    return _grouped([(name.lower(), value.strip()) for name, value in pairs], count)
+
+
+def _feed_httptools(block: bytes, on_header: Callable[[bytes, bytes], object]) -> None:
+    callbacks = _Callbacks()
+    callbacks.on_header = on_header
     try:
-        parser.feed_data(b"GET / HTTP/1.1\r\n" + block)
+        httptools.HttpRequestParser(callbacks).feed_data(block)
     except httptools.HttpParserUpgrade:
-        return collector.fields
-    return collector.fields
+        return
 
 
-def _split_h11(block: bytes) -> Fields:
+def _split_h11(block: bytes, count: int) -> Fields:
     # h11 would merge "0, 0" into one length, and knows other rules for a body.
     if _has_body(block):
         raise h11.RemoteProtocolError("a body")
@@ -225,11 +238,22 @@ def _split_h11(block: bytes) -> Fields:
     event = connection.next_event()
     if not isinstance(event, h11.Request):
         raise h11.RemoteProtocolError("no request")
-    return [(bytes(name), bytes(value)) for name, value in event.headers]
+    fields = [(bytes(name), bytes(value)) for name, value in event.headers]
+    return _grouped(fields, count)
+
+
+def _grouped(pairs: list[tuple[bytes, bytes]], count: int) -> Fields:
+    """Put fields together by their names; a name that is repeated gets a list."""
+    if len(pairs) != count:  # a folded line counts with the one before it
+        raise h11.RemoteProtocolError("fewer headers than lines")
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in pairs:
+        found.setdefault(name, []).append(value)
+    return {k: v[0] if len(v) == 1 else v for k, v in found.items()}
 
 
 #: What splits a head into fields, by name of the library; the first is used.
-LIBRARIES: Final[dict[str, Callable[[bytes], Fields]]] = {}
+LIBRARIES: Final[dict[str, Callable[[bytes, int], Fields]]] = {}
 _FAILURES: tuple[type[Exception], ...] = (h11.RemoteProtocolError,)
 if httptools is not None:
     LIBRARIES["httptools"] = _split_httptools
@@ -262,7 +286,7 @@ def _check_octets(head: bytes) -> int:
 
 def _split_fields(block: bytes, count: int) -> Fields:
     """
-    Split header lines into names in lower case and values.
+    Split header lines into fields.
 
     Args:
         block: The lines, with an empty one at the end.
@@ -273,12 +297,9 @@ def _split_fields(block: bytes, count: int) -> Fields:
 
     """
     try:
-        fields = _split(block)
+        return _split(block, count)
     except _FAILURES:
         raise _why(block) from None
-    if len(fields) != count:  # a folded line counts with the one before it
-        raise _why(block)
-    return fields
 
 
 def _why(block: bytes) -> InvalidMessage:
@@ -341,15 +362,7 @@ def parse_request(head: bytes) -> Request:
     if protocol != b"HTTP/1.1":
         request.protocol = _version(protocol)
     count = _check_octets(head)
-    pairs = _split_fields(head[end + 2 :], count) if count else []
-    fields: dict[bytes, Any] = dict(pairs)
-    if len(fields) != count:
-        fields = {}
-        for name, value in pairs:
-            fields.setdefault(name, []).append(value)
-        for name, values in fields.items():
-            if len(values) == 1:
-                fields[name] = values[0]
+    fields = _split_fields(head[end + 2 :], count) if count else {}
     if b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0":
         raise _malformed("unsupported request body", "request_with_body")
     if type(fields.get(b"host")) is list:
@@ -426,17 +439,15 @@ class BodyReader:
 
     def feed(self, data: bytes) -> bool:
         """
-        Take the next octets; none at all says that the connection has ended.
+        Take the next octets.
 
         Returns:
-            Whether the body is complete.
+            Whether the body is complete. One without a length is when the connection
+            ends, and then never says so.
 
         """
-        if not self.complete:
-            if data:
-                self._decode(data, self)
-            else:
-                self.complete = True
+        if data and not self.complete:
+            self._decode(data, self)
             if self._limit is not None and len(self.body) > self._limit:
                 del self.body[self._limit :]
                 self.complete = True

@@ -45,6 +45,13 @@ _ACCEPTED: Final = (
     b"Connection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: "
 )
+#: What browsers and other clients send as their Connection header.
+_UPGRADE: Final = (
+    b"Upgrade",
+    b"keep-alive, Upgrade",
+    b"upgrade",
+    b"keep-alive, upgrade",
+)
 _BROWSER_HINT: Final = (
     "\n"
     "You cannot access a WebSocket server directly with a browser. "
@@ -71,7 +78,7 @@ def accept_key(key: bytes) -> bytes:
 
 class ServerHandshake:
     """
-    Answers the request of one client.
+    Answers the requests of clients, one after another.
 
     Args:
         origins: Origins allowed, as text or compiled pattern; None among them allows a
@@ -90,10 +97,10 @@ class ServerHandshake:
         TypeError: ``subprotocols`` or ``extensions`` are not what they should be.
 
     Attributes:
-        origin: Origin of the client, or None.
-        subprotocol: Subprotocol selected, or None.
-        deflate: Compression agreed upon, or None.
-        exception: Why the client was refused, or None.
+        origin: Origin of the last client, or None.
+        subprotocol: Subprotocol selected for it, or None.
+        deflate: Compression agreed upon with it, or None.
+        exception: Why it was refused, or None.
 
     """
 
@@ -156,13 +163,16 @@ class ServerHandshake:
             if ``select_subprotocol`` failed. Then ``exception`` tells why.
 
         """
+        self.origin = self.subprotocol = self.deflate = self.exception = None
         try:
             return self._accept(request)
         except InvalidHandshake as error:
             self.exception = error
+            self.subprotocol = self.deflate = None
             return self.refuse(error)
         except Exception as error:  # from the application's select_subprotocol
             self.exception = error
+            self.subprotocol = self.deflate = None
             return self.reject(
                 500,
                 "Failed to open a WebSocket connection.\n"
@@ -215,7 +225,7 @@ class ServerHandshake:
         self._check_target(request, host)
 
         value = get(b"connection")
-        if value != b"Upgrade" and not _has_upgrade(value):
+        if value not in _UPGRADE and not _has_upgrade(value):
             raise InvalidUpgrade("Connection", _joined(value))
         value = get(b"upgrade")
         if value != b"websocket" and not _has_websocket(value):
@@ -281,7 +291,7 @@ class ServerHandshake:
         raise InvalidMessage("invalid request target", "malformed_target")
 
     def _check_origin(self, value: bytes | list[bytes] | None) -> None:
-        if type(value) is list:
+        if isinstance(value, list):
             raise InvalidHeader("Origin", "multiple values")
         assert not isinstance(value, list)
         origin = None if value is None else value.decode("latin-1")
