@@ -8,7 +8,7 @@ import gc
 import importlib.util
 import os
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,15 @@ def uri(server: Server, path: str = "/", scheme: str = "ws") -> str:
     """Return the URI of a server."""
     port = server.sockets[0].getsockname()[1]
     return f"{scheme}://127.0.0.1:{port}{path}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_collections() -> Iterator[None]:
+    """Leave what is imported out of the collections that every test ends with."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ __all__ = ["Opening"]
 #: Octets that a client may send behind its request before it is answered.
 MAX_REST = 64 * 1024
 
+TOO_EARLY = "Too many octets before the response.\n"
 FAILED = (
     "Failed to open a WebSocket connection.\nSee server log for more information.\n"
 )
@@ -81,7 +82,7 @@ class Opening:
         if reader is None:  # a hook is at work
             self.rest += data
             if len(self.rest) > MAX_REST:
-                self.refuse(400, "Too many octets before the response.\n")
+                self.refuse(400, TOO_EARLY)
             return
         try:
             if not reader.feed(data):
@@ -127,6 +128,8 @@ class Opening:
             self.refuse(404, "There is no WebSocket here.\n")
         elif not server.has_hooks:
             self._respond(None)
+        elif len(rest) > MAX_REST:
+            self.refuse(400, TOO_EARLY)
         else:
             server.opening_decides(self)
             try:

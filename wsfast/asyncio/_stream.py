@@ -77,6 +77,7 @@ class StreamLink(Link, asyncio.BufferedProtocol):
     Attributes:
         born: When the link was made, on the loop's clock. For a server that is when the
             connection was accepted, before any TLS handshake.
+        early: Octets that arrived while nobody was there to receive them.
 
     """
 
@@ -87,6 +88,7 @@ class StreamLink(Link, asyncio.BufferedProtocol):
     ) -> None:
         super().__init__(driver)
         self.born = driver.time()
+        self.early = b""
         self.transport: asyncio.Transport
         self._factory = factory
         self._stream_driver = driver
@@ -108,10 +110,20 @@ class StreamLink(Link, asyncio.BufferedProtocol):
         if not self.transport.is_closing():
             self.transport.write(data)
 
+    def replay(self, receiver: Any) -> None:
+        """Tell ``receiver`` what happened while nobody was there."""
+        early, self.early = self.early, b""
+        if early:
+            receiver.data_received(early)
+        if not self._connected:
+            receiver.connection_lost(None)
+
     def start(self, connection: Connection, rest: bytes) -> None:
         """Serve ``connection`` from now on; ``rest`` is parsed first."""
         self.receiver = None
         self.connection = connection
+        if connection.writer.queued:
+            self.wrote()
         connection.receive(rest)
         self._after_input()
 
@@ -120,7 +132,11 @@ class StreamLink(Link, asyncio.BufferedProtocol):
     def flush(self) -> None:
         """Hand over to the transport what the connection has queued, as it takes it."""
         connection = self.connection
-        if connection is None or self._finished:
+        if self._finished:
+            return
+        if connection is None:
+            if self._ending:
+                self._finish()
             return
         transport = self.transport
         writer = connection.writer
@@ -190,10 +206,7 @@ class StreamLink(Link, asyncio.BufferedProtocol):
         if self._ending:
             return
         self._ending = True
-        if self.connection is None:
-            self._finish()
-        else:
-            self.flush()
+        self.wrote()
 
     def _finish(self) -> None:
         """End our side; throw away what the peer still sends until it ends its own."""
@@ -263,6 +276,8 @@ class StreamLink(Link, asyncio.BufferedProtocol):
                 self._after_input()
             elif self.receiver is not None:
                 self.receiver.data_received(bytes(view))
+            else:
+                self.early += view
         finally:
             driver.buffer_taken = False
             driver.leave()

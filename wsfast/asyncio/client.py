@@ -243,8 +243,8 @@ class connect:  # noqa: N801 - it is used like a function
 
     # ---- one attempt ----
 
-    async def _open_link(self) -> Link:
-        """Open the stream to the server."""
+    async def _open_link(self) -> tuple[Link, StreamLink]:
+        """Open the stream to the server; return its link, and the one it began with."""
         loop = asyncio.get_running_loop()
         kwargs = self._kwargs.copy()
         uri = self.ws_uri
@@ -268,9 +268,8 @@ class connect:  # noqa: N801 - it is used like a function
                 kwargs.setdefault("port", uri.port)
         transport, link = await create(lambda: StreamLink(driver), **kwargs)
         if kwargs.get("ssl") is None and self._reactor:
-            return link_for(transport, reactor=True, link=link)
-        found: StreamLink = link
-        return found
+            return link_for(transport, reactor=True, link=link), link
+        return link, link
 
     def _check_proxy(self) -> None:
         proxy = environment_proxy(self.ws_uri) if self.proxy is True else self.proxy
@@ -303,10 +302,11 @@ class connect:  # noqa: N801 - it is used like a function
                 additional_headers=self.additional_headers,
                 **self._handshake_arguments,
             )
-            link = await self._open_link()
+            link, first = await self._open_link()
             connecting = Connecting(
                 link, handshake, self._limits, self._make_connection
             )
+            first.replay(connecting)
             try:
                 return await connecting.run()
             except InvalidStatus as exc:
