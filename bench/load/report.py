@@ -51,7 +51,7 @@ def _table(result: Result, rows: Sequence[Row], titles: Mapping[str, str]) -> li
     lines.append("| --- |" + " ---: |" * (len(head) - 1))
     lines += ["| " + " | ".join(_cells(result, row, titles)) + " |" for row in rows]
     remarks = [
-        f"{titles.get(row.name, row.name)}: {count} rounds were kept although {remark}"
+        f"{titles.get(row.name, row.name)}: rounds kept although {remark}: {count}"
         for row in rows
         for remark, count in row.remarks.items()
     ]
