@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Final, NamedTuple
 
 from ..exceptions import InvalidPayload, PayloadTooBig, ProtocolError
@@ -187,6 +187,10 @@ def _load(backend: Any) -> Any:
         ) from error
 
 
+def _broken() -> InvalidPayload:
+    return InvalidPayload("decompression failed", "invalid_deflate_data")
+
+
 class Deflate:
     """
     Compression of one connection.
@@ -312,7 +316,27 @@ class Deflate:
             ProtocolError: An earlier call failed.
 
         """
-        return b"".join(self.steps(data, max_size, final))
+        if self._broken or not final or len(data) > SLICE:
+            return b"".join(self.steps(data, max_size, final))
+        # Nearly every message needs one call of the inflater, and no iterator.
+        decoder = self._decoder
+        _, remote_no_takeover, _, bits = self.parameters
+        if decoder is None:
+            decoder = self._options._decompressor(bits)
+        bound = STEP if max_size is None or max_size >= STEP else max(max_size, 0) + 1
+        self._broken = True  # until it is proved not to be
+        self._decoder = None
+        try:
+            out: bytes = decoder.decompress(bytes(data) + TAIL, bound)
+        except self._options._module.error as error:
+            raise _broken() from error
+        self._broken = False
+        if decoder.eof or len(out) == bound or decoder.unconsumed_tail:
+            return b"".join(self._steps(b"", max_size, final, decoder, out))
+        if not remote_no_takeover:
+            self._decoder = decoder
+        self._streams = 0
+        return out
 
     def steps(
         self,
@@ -329,27 +353,42 @@ class Deflate:
             The next octets, at most `STEP`.
 
         """
+        return self._steps(bytes(data), max_size, final)
+
+    def _steps(
+        self,
+        data: bytes,
+        max_size: int | None,
+        final: bool,
+        decoder: Any = None,
+        out: bytes | None = None,
+    ) -> Iterator[bytes]:
+        """Inflate; go on with a decoder behind a call that gave ``out``, if any."""
         if self._broken:
             raise ProtocolError("compression failed before", "broken_deflate_context")
         self._broken = True  # until it is proved not to be
+        if decoder is None:
+            decoder = self._decoder
+        self._decoder = None
         try:
-            yield from self._inflate(bytes(data), max_size, final)
+            decoder = yield from self._inflate(data, max_size, final, decoder, out)
         except self._options._module.error as error:
-            self._decoder = None
-            raise InvalidPayload("decompression failed", "invalid_deflate_data") from (
-                error
-            )
-        except BaseException:
-            self._decoder = None
-            raise
+            raise _broken() from error
         self._broken = False
+        if final:
+            self._streams = 0
+        if not (final and self.parameters.remote_no_context_takeover):
+            self._decoder = decoder
 
     def _inflate(
-        self, data: bytes, max_size: int | None, final: bool
-    ) -> Iterator[bytes]:
-        _, remote_no_takeover, _, bits = self.parameters
-        options = self._options
-        decoder = self._decoder
+        self,
+        data: bytes,
+        max_size: int | None,
+        final: bool,
+        decoder: Any,
+        out: bytes | None,
+    ) -> Generator[bytes, None, Any]:
+        bits = self.parameters.remote_max_window_bits
         left = 0 if max_size is None else max(max_size, 0)
         last = max(len(data) - 1, 0) // SLICE * SLICE
         for start in range(0, last + 1, SLICE):
@@ -357,37 +396,34 @@ class Deflate:
             if final and start == last:
                 chunk += TAIL
             while True:
-                if decoder is None:
-                    decoder = options._decompressor(bits)
                 # One octet more than is allowed shows that there is one.
                 bound = STEP if max_size is None else min(STEP, left + 1)
-                out = decoder.decompress(chunk, bound)
+                if out is None:
+                    if decoder is None:
+                        decoder = self._options._decompressor(bits)
+                    out = decoder.decompress(chunk, bound)
                 if out:
                     if max_size is not None:
                         left -= len(out)
                         if left < 0:
                             raise PayloadTooBig(None, max_size)
                     yield out
+                full = len(out) >= bound
+                out = None
                 if decoder.eof:
                     # A final block, behind which another stream may follow (§7.2.3.4).
                     chunk = decoder.unused_data
                     decoder = None
                     self._streams += 1
                     if self._streams > MAX_STREAMS:
-                        raise InvalidPayload(
-                            "too many final blocks", "invalid_deflate_data"
-                        )
+                        raise _broken()
                     if not chunk or chunk == TAIL:
                         break
                 else:
                     chunk = decoder.unconsumed_tail
-                    if not chunk and len(out) < bound:
+                    if not chunk and not full:
                         break
-        if final:
-            self._streams = 0
-            if remote_no_takeover:
-                decoder = None
-        self._decoder = decoder
+        return decoder
 
     def release(self) -> None:
         """

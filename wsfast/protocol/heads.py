@@ -31,8 +31,6 @@ try:
 except ImportError:
     httptools = None  # type: ignore[assignment]
 
-import h11
-
 __all__ = [
     "LIBRARIES",
     "BodyReader",
@@ -198,6 +196,10 @@ class HeadReader:
 # nothing of what they would make of the first line.
 
 
+class _RefusedError(Exception):
+    """A library refuses header lines; `_why` finds out why."""
+
+
 class _Callbacks:
     """What httptools calls."""
 
@@ -226,18 +228,25 @@ def _feed_httptools(block: bytes, on_header: Callable[[bytes, bytes], object]) -
         httptools.HttpRequestParser(callbacks).feed_data(block)
     except httptools.HttpParserUpgrade:
         return
+    except httptools.HttpParserError as error:
+        raise _RefusedError from error
 
 
 def _split_h11(block: bytes, count: int) -> Fields:
+    import h11
+
     # h11 would merge "0, 0" into one length, and knows other rules for a body.
     if _has_body(block):
-        raise h11.RemoteProtocolError("a body")
+        raise _RefusedError
     # Of HTTP/1.0, because there h11 does not ask for a Host header.
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=len(block) + 64)
     connection.receive_data(b"GET / HTTP/1.0\r\n" + block)
-    event = connection.next_event()
+    try:
+        event = connection.next_event()
+    except h11.RemoteProtocolError as error:
+        raise _RefusedError from error
     if not isinstance(event, h11.Request):
-        raise h11.RemoteProtocolError("no request")
+        raise _RefusedError
     fields = [(bytes(name), bytes(value)) for name, value in event.headers]
     return _grouped(fields, count)
 
@@ -245,7 +254,7 @@ def _split_h11(block: bytes, count: int) -> Fields:
 def _grouped(pairs: list[tuple[bytes, bytes]], count: int) -> Fields:
     """Put fields together by their names; a name that is repeated gets a list."""
     if len(pairs) != count:  # a folded line counts with the one before it
-        raise h11.RemoteProtocolError("fewer headers than lines")
+        raise _RefusedError
     found: dict[bytes, list[bytes]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)
@@ -254,10 +263,8 @@ def _grouped(pairs: list[tuple[bytes, bytes]], count: int) -> Fields:
 
 #: What splits a head into fields, by name of the library; the first is used.
 LIBRARIES: Final[dict[str, Callable[[bytes, int], Fields]]] = {}
-_FAILURES: tuple[type[Exception], ...] = (h11.RemoteProtocolError,)
 if httptools is not None:
     LIBRARIES["httptools"] = _split_httptools
-    _FAILURES += (httptools.HttpParserError,)
 LIBRARIES["h11"] = _split_h11
 _library = next(iter(LIBRARIES))
 _split = LIBRARIES[_library]
@@ -298,7 +305,7 @@ def _split_fields(block: bytes, count: int) -> Fields:
     """
     try:
         return _split(block, count)
-    except _FAILURES:
+    except _RefusedError:
         raise _why(block) from None
 
 
@@ -476,12 +483,16 @@ class _HttptoolsBody:
 
 class _H11Body:
     def __init__(self) -> None:
+        import h11
+
+        self.h11 = h11
         self.connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 30)
         request = h11.Request(method="GET", target="/", headers=[("Host", "-")])
         self.connection.send(request)
         self.connection.send(h11.EndOfMessage())
 
     def __call__(self, data: bytes, reader: BodyReader) -> None:
+        h11 = self.h11
         try:
             self.connection.receive_data(data)
             while (event := self.connection.next_event()) is not h11.NEED_DATA:
