@@ -30,7 +30,6 @@ cdef class MessageParser:
     cdef readonly object payload
 
     cdef void set_window(self, const uint8_t *data, size_t size) noexcept
-    cdef int next_event(self) except -2
     cpdef object take_payload(self)
     cdef size_t direct_room(self, uint8_t **dst) except? 0
     cdef int direct_filled(self, size_t n) except -2

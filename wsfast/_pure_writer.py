@@ -53,6 +53,17 @@ class FrameWriter:
         """Octets not consumed yet."""
         return self._size
 
+    def message(self, opcode: int, payload: Buffer | str) -> None:
+        """
+        Append a whole message in one frame.
+
+        Args:
+            opcode: 1 text or 2 binary; not checked.
+            payload: As in `frame`.
+
+        """
+        self.frame(opcode, payload)
+
     def frame(
         self,
         opcode: int,

@@ -15,6 +15,8 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
 
 from . cimport _csrc
+from ._csrc cimport WSF_FIN
+
 from ._engine cimport fill_masking_key, header_first_octet, kernels, octets_of
 
 

@@ -35,6 +35,7 @@ cdef class Inbound(Protocol):
     cdef long long _octets
     cdef bint _full
     cdef bint _paused
+    cdef int _hold_passes
     cdef Receiver _receiver
 
     cpdef object receive(self, object data)

@@ -21,6 +21,10 @@ __all__ = ["Inbound", "Receiver"]
 
 _CLOSED = 3
 
+#: Passes of the event loop that the end of a connection waits for a task that has yet to
+#: take the messages before it: for one that is just being started, above all.
+HOLD_PASSES = 4
+
 
 class Receiver:
     """
@@ -167,6 +171,7 @@ class Inbound(Protocol):
         self._octets = 0
         self._full = False
         self._paused = False
+        self._hold_passes = 0
         self._receiver: Receiver | None = None
 
     # ---- octets in ----
@@ -201,10 +206,33 @@ class Inbound(Protocol):
                 self.parser.stash()
                 return True
 
-    def before_failure(self) -> None:
-        """Let the task that waits answer what came before the bad frame."""
+    def hold_end(self) -> bool:
+        """Let the task that waits, or is about to, answer what came before the end."""
+        if not self._wake_for_more():
+            return False
+        self._hold_passes = HOLD_PASSES
+        self.link.driver.loop.call_soon(self._release_soon)
+        return True
+
+    def _wake_for_more(self) -> bool:
+        """Step the task that waits; return whether messages are left for it."""
         if self.waiting is not None and self._head < len(self._queue):
             self.waiting.wake()
+        return self._head < len(self._queue)
+
+    def _release_soon(self) -> None:
+        if self.held is None:
+            return
+        driver = self.link.driver
+        driver.enter()
+        try:
+            self._hold_passes -= 1
+            if self._wake_for_more() and self._hold_passes > 0:
+                driver.loop.call_soon(self._release_soon)
+            else:
+                self.release_end()
+        finally:
+            driver.leave()
 
     def message_received(self, message: str | bytes) -> None:
         """Call the listener, or queue the message for ``recv()``."""
@@ -215,7 +243,12 @@ class Inbound(Protocol):
             except Exception as exc:
                 self.handler_failed(exc)
             return
-        self._put(message, len(message))
+        self._queue.append(message)
+        self._octets += len(message)
+        if len(self._queue) - self._head >= self.options.queue_high or (
+            self._octets >= self.options.queue_size
+        ):
+            self._full = self.stop = True
 
     def fragment_received(self, data: str | bytes, fin: bool) -> None:
         """Queue a fragment for ``recv_streaming()``."""

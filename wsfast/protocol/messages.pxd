@@ -28,6 +28,7 @@ cdef class Protocol:
     cdef public object close_sent
     cdef public object rcvd_then_sent
     cdef public object failure
+    cdef readonly object held
     cdef public double latency
     cdef public double close_deadline
     cdef double _alive_at

@@ -90,6 +90,7 @@ class Protocol:
         self.close_sent: Close | None = None
         self.rcvd_then_sent: bool | None = None
         self.failure: WebSocketException | None = None
+        self.held: tuple[Any, ...] | None = None
         self.lost_by: BaseException | None = None
         self.latency = 0.0
         self.ended = False
@@ -201,7 +202,7 @@ class Protocol:
 
         """
         parser = self.parser
-        if self.ended:
+        if self.ended or self.held is not None:
             parser.discard()
             return False
         self._alive_at = self.now
@@ -227,15 +228,11 @@ class Protocol:
         elif event == 4:  # FRAGMENT
             self._fragment_received(parser.take_payload(), parser.fin)
         else:
-            self.before_failure()
-            self._fail(
+            self._bad_input(
                 ProtocolError(
                     parser.error_text, parser.error_reason_code, parser.error_code
                 )
             )
-
-    def before_failure(self) -> None:
-        """Act between the last good frame and the failure that a bad one causes."""
 
     def _control_received(self, event: int, payload: bytes) -> None:
         limit = self.options.max_control_rate
@@ -245,7 +242,7 @@ class Protocol:
                 self._control_count = 0
             self._control_count += 1
             if self._control_count > limit:
-                self._fail(
+                self._bad_input(
                     PolicyViolation(
                         f"over {limit} control frames in {_CONTROL_WINDOW_S:g} s",
                         "control_frame_flood",
@@ -276,6 +273,12 @@ class Protocol:
 
     def _close_received(self, payload: bytes) -> None:
         rcvd = Close.parse(payload)
+        if self.close_sent is None and self.hold_end():
+            self._hold((rcvd,))
+        else:
+            self._answer_close(rcvd)
+
+    def _answer_close(self, rcvd: Close) -> None:
         self.close_rcvd = rcvd
         if self.close_sent is None:
             self.rcvd_then_sent = True
@@ -307,20 +310,55 @@ class Protocol:
                 payload, None if limit < 0 else limit - self._inflated, fin
             )
         except PayloadTooBig as exc:
-            self._fail(exc, int(CloseCode.MESSAGE_TOO_BIG), "message too big")
+            self._bad_input(exc, int(CloseCode.MESSAGE_TOO_BIG), "message too big")
         except ProtocolError as exc:
-            self._fail(exc)
+            self._bad_input(exc)
         else:
             self._inflated = 0 if fin else self._inflated + len(data)
             return data
         return None
 
     def _fail_utf8(self, exc: UnicodeDecodeError) -> None:
-        self._fail(
+        self._bad_input(
             InvalidPayload(
                 f"invalid UTF-8: {exc.reason} at position {exc.start}", "invalid_utf8"
             )
         )
+
+    # ---- the end, behind what came before it ----
+
+    def hold_end(self) -> bool:
+        """
+        Return whether the application has yet to act on what came before the end.
+
+        If so, neither a bad frame nor a close frame has an effect before
+        :meth:`release_end` is called; input that follows is dropped.
+        """
+        return False
+
+    def _hold(self, end: tuple[Any, ...]) -> None:
+        self.held = end
+        self.budget = 0
+        self.parser.discard()
+
+    def _bad_input(
+        self, failure: WebSocketException, code: int = 0, reason: str | None = None
+    ) -> None:
+        """Fail the connection for what the peer sent."""
+        if self.hold_end():
+            self._hold((failure, code, reason))
+        else:
+            self._fail(failure, code, reason)
+
+    def release_end(self) -> None:
+        """Let the end that is held have its effect, if there is one."""
+        end, self.held = self.held, None
+        if end is None:
+            return
+        if len(end) == 1:
+            self._answer_close(end[0])
+        else:
+            self._fail(*end)
 
     def _fragment_received(self, payload: str | bytes, fin: bool) -> None:
         """Deliver a fragment of a message that is being streamed."""
@@ -348,10 +386,17 @@ class Protocol:
 
     def receive_eof(self) -> None:
         """Take the news that the peer will send no more octets (RFC 6455 §7.1.5)."""
+        self.release_end()
         self._end(at_once=True)
 
     def connection_ended(self) -> None:
         """Take the news that the stream of octets is gone."""
+        if self.held is not None:  # too late to answer, not to report
+            end, self.held = self.held[0], None
+            if isinstance(end, Close):
+                self.close_rcvd = end
+            elif self.failure is None:
+                self.failure = end
         self.ended = True
         self.ready_state = _CLOSED
         self.parser.discard()
@@ -447,7 +492,10 @@ class Protocol:
         if opcode != 0 and self._sending_opcode != 0:
             raise ValueError("a fragmented message is not finished")
         if self.deflate is None:
-            self.writer.frame(opcode, payload, fin, False)
+            if fin and opcode != 0:
+                self.writer.message(opcode, payload)
+            else:
+                self.writer.frame(opcode, payload, fin, False)
         else:
             self._send_deflated(opcode, payload, fin, compress)
         if not fin:
