@@ -211,6 +211,7 @@ def run_suite(
     patterns = SETS.get(cases) or tuple(cases.split(","))
     with hosting(target, path, loop) as host:
         verdict = ROLES[role](host, agent, patterns, out, script, limit_s)
+        (out / "endpoint.log").write_text("\n".join(host.log))
         if host.tracebacks():
             verdict.failures["log"] = f"{len(host.tracebacks())} tracebacks"
         return verdict

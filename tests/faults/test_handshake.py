@@ -191,8 +191,9 @@ def test_h5_head_without_end(fresh: Host, filler: bytes) -> None:
     piece = filler * (65536 // len(filler))
     with tcp(server.port) as peer:
         peer.sock.settimeout(3)
+        end = time.monotonic() + 5
         with pytest.raises((BrokenPipeError, ConnectionResetError)):  # cut, not kept
-            for _ in range(1024):
+            while time.monotonic() < end:
                 peer.sock.sendall(piece)
     assert fresh.peak() - before < 1 << 20
 
@@ -387,7 +388,10 @@ def test_h13_origin(
     server = host.serve(origins=origins)
     extra = () if origin is None else (f"Origin: {origin}",)
     assert answer(server.port, request(extra=extra)).status == status
-    assert len(server.seen("open")) == (status == 101)
+    if status == 101:
+        assert server.event("open")
+    else:
+        assert not server.seen("open")
     server.close()
 
 
@@ -456,7 +460,7 @@ def test_h16_no_header_of_the_servers_is_split(host: Host) -> None:
     ident = host.send("serve", script="echo", options={"server_header": evil})
     event = host.wait(id=ident)
     if event["event"] == "failed":
-        assert event["error"] == "ValueError"
+        assert {"ValueError", "InvalidHeaderValue"} & {*event["kinds"]}
         return
     with tcp(event["port"]) as peer:
         peer.send(request())
