@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +38,7 @@ BROWSER = (
     b"\r\n"
 )
 REQUESTS = {"plain": PLAIN, "browser": BROWSER}
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §4.2.2
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
@@ -90,3 +93,73 @@ def test_handshake_wsproto(benchmark: Any, kind: str) -> None:
         return connection.send(AcceptConnection())
 
     measure(benchmark, answer, kind)
+
+
+def measure_client(benchmark: Any, shake: Callable[[], bytes]) -> None:
+    """Measure a client: its request, and the judgement of the server's response."""
+    assert shake().startswith(b"GET /chat HTTP/1.1\r\n")
+    benchmark.group = "open a handshake"
+    benchmark(shake)
+
+
+def response_to(request: bytes) -> bytes:
+    """Return a server's response to a request, built by hand."""
+    key = request.lower().index(b"sec-websocket-key: ") + 19
+    accept = base64.b64encode(hashlib.sha1(request[key : key + 24] + GUID).digest())
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\n"
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+    )
+
+
+def test_open_handshake(benchmark: Any) -> None:
+    from wsfast.protocol.client import ClientHandshake
+    from wsfast.protocol.heads import HeadReader, parse_response
+    from wsfast.protocol.uri import parse_uri
+
+    uri = parse_uri("ws://server.example.com/chat")
+
+    def shake() -> bytes:
+        handshake = ClientHandshake(uri)
+        request = handshake.request.serialize()
+        reader = HeadReader(kind="response")
+        assert reader.feed(response_to(request))
+        handshake.accept(parse_response(reader.head))
+        return request
+
+    measure_client(benchmark, shake)
+
+
+def test_open_handshake_websockets(benchmark: Any) -> None:
+    pytest.importorskip("websockets")
+    from websockets.client import ClientProtocol
+    from websockets.protocol import OPEN
+    from websockets.uri import parse_uri
+
+    uri = parse_uri("ws://server.example.com/chat")
+
+    def shake() -> bytes:
+        protocol = ClientProtocol(uri)
+        protocol.send_request(protocol.connect())
+        request = b"".join(protocol.data_to_send())
+        protocol.receive_data(response_to(request))
+        assert protocol.state is OPEN
+        return request
+
+    measure_client(benchmark, shake)
+
+
+def test_open_handshake_wsproto(benchmark: Any) -> None:
+    pytest.importorskip("wsproto")
+    from wsproto import ConnectionType, WSConnection
+    from wsproto.events import AcceptConnection, Request
+
+    def shake() -> bytes:
+        connection = WSConnection(ConnectionType.CLIENT)
+        request = connection.send(Request("server.example.com", "/chat"))
+        connection.receive_data(response_to(request))
+        assert isinstance(next(connection.events()), AcceptConnection)
+        return request
+
+    measure_client(benchmark, shake)

@@ -30,14 +30,44 @@ def test_mask(benchmark: Any, engine: SimpleNamespace, size: int) -> None:
     benchmark(engine.mask, data, KEY)
 
 
+def _websockets() -> Callable[[bytes], bytes]:
+    mask = importlib.import_module("websockets.speedups").apply_mask
+    return lambda data: mask(data, KEY)
+
+
+def _tornado() -> Callable[[bytes], bytes]:
+    mask = importlib.import_module("tornado.speedups").websocket_mask
+    return lambda data: mask(KEY, data)
+
+
+def _wsaccel() -> Callable[[bytes], bytes]:
+    masker = importlib.import_module("wsaccel.xormask").XorMaskerSimple
+    return lambda data: masker(KEY).process(data)
+
+
+def _wsproto() -> Callable[[bytes], bytes]:
+    masker = importlib.import_module("wsproto.frame_protocol").XorMaskerSimple
+    return lambda data: masker(KEY).process(data)
+
+
+PEERS = {
+    "websockets": _websockets,
+    "tornado": _tornado,
+    "wsaccel": _wsaccel,
+    "wsproto": _wsproto,
+}
+
+
 @pytest.mark.parametrize("size", SIZES)
-def test_mask_peer(benchmark: Any, size: int) -> None:
-    peer = pytest.importorskip("websockets.speedups")
+@pytest.mark.parametrize("peer", PEERS)
+def test_mask_peer(benchmark: Any, peer: str, size: int) -> None:
+    pytest.importorskip(peer)
+    mask = PEERS[peer]()
     data = payload_of(size)
-    assert peer.apply_mask(data, KEY) == expected(data)
+    assert mask(data) == expected(data)
     benchmark.group = f"mask {size} B"
     benchmark.extra_info.update(octets=size)
-    benchmark(peer.apply_mask, data, KEY)
+    benchmark(mask, data)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -100,6 +100,27 @@ def test_messages_wsproto(benchmark: Any, script: str, size: int) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("script", SCRIPTS)
+def test_messages_aiohttp(benchmark: Any, script: str, size: int) -> None:
+    pytest.importorskip("aiohttp")
+    from aiohttp._websocket.reader import WebSocketDataQueue, WebSocketReader
+    from aiohttp.base_protocol import BaseProtocol
+
+    loop = asyncio.new_event_loop()
+    queue: Any = WebSocketDataQueue(BaseProtocol(loop), 1 << 30, loop=loop)
+    reader = WebSocketReader(queue, 1 << 20, False, True)
+
+    def receive(data: bytes) -> list[Any]:
+        reader.feed_data(data)
+        found = [message.data for message, _ in queue._buffer]
+        queue._buffer.clear()
+        return found
+
+    measure(benchmark, receive, script, size)
+    loop.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("script", SCRIPTS)
 def test_messages_picows(benchmark: Any, script: str, size: int) -> None:
     picows = pytest.importorskip("picows")
     messages: list[str] = []
