@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from wsfast.asyncio import Server
 
@@ -46,10 +47,8 @@ class RawPeer:
 
     async def __aexit__(self, *args: object) -> None:
         self.writer.close()
-        try:
+        with contextlib.suppress(ConnectionError):
             await self.writer.wait_closed()
-        except ConnectionError:
-            pass
 
     def send(self, octets: bytes) -> None:
         """Send octets."""

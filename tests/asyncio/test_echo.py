@@ -137,7 +137,7 @@ async def test_tls(pair: Pair, server_tls, client_tls):
 
 async def test_an_untrusted_certificate_is_refused(pair: Pair, server_tls):
     server = await pair.serve(echo, ssl=server_tls)
-    with pytest.raises(OSError, match="(?i)certificate"):
+    with pytest.raises(OSError, match=r"(?i)certificate"):
         await connect(uri(server, scheme="wss"))
 
 

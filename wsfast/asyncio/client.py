@@ -274,8 +274,9 @@ class connect:  # noqa: N801 - it is used like a function
     def _check_proxy(self) -> None:
         proxy = environment_proxy(self.ws_uri) if self.proxy is True else self.proxy
         if proxy is not None:
+            where = proxy.rpartition("@")[2].rpartition("//")[2]  # no password
             raise ProxyError(
-                f"connecting through a proxy ({proxy}) is not supported; "
+                f"connecting through a proxy ({where}) is not supported; "
                 f"pass proxy=None to connect directly"
             )
 
