@@ -48,8 +48,6 @@ HeadError = HandshakeError
 Fields = dict[bytes, "bytes | list[bytes]"]
 
 _TARGET_OCTETS: Final = bytes(range(33, 127))
-_LOWER: Final = bytes.lower
-_STRIP: Final = bytes.strip  # of white space, which is SP and HTAB here
 _BODY_FIELDS: Final = frozenset((b"content-length", b"transfer-encoding"))
 _OTHER_VERSIONS: Final = frozenset(f"HTTP/{n // 10}.{n % 10}" for n in range(100))
 _DIGITS: Final = frozenset(b"0123456789")
@@ -200,30 +198,42 @@ class _RefusedError(Exception):
     """A library refuses header lines; `_why` finds out why."""
 
 
-class _Callbacks:
-    """What httptools calls."""
+class _Fields:
+    """Takes the fields that httptools finds."""
 
-    __slots__ = ("on_header",)
+    __slots__ = ("found",)
 
-    on_header: Callable[[bytes, bytes], object]
+    def __init__(self) -> None:
+        self.found: Fields = {}
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.found[name.lower()] = value.strip()
+
+
+class _Pairs:
+    """Takes them where some have the same name."""
+
+    __slots__ = ("found",)
+
+    def __init__(self) -> None:
+        self.found: list[tuple[bytes, bytes]] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.found.append((name.lower(), value.strip()))
 
 
 def _split_httptools(block: bytes, count: int) -> Fields:
     block = b"GET / HTTP/1.1\r\n" + block
-    once: dict[bytes, bytes] = {}
-    _feed_httptools(block, once.__setitem__)
-    # From here to there no call of a Python function: this is most of a handshake.
-    fields = dict(zip(map(_LOWER, once), map(_STRIP, once.values()), strict=False))
-    if len(fields) == count:
-        return fields  # type: ignore[return-value]
-    pairs: list[tuple[bytes, bytes]] = []
-    _feed_httptools(block, lambda name, value: pairs.append((name, value)))
-    return _grouped([(name.lower(), value.strip()) for name, value in pairs], count)
+    fields = _Fields()
+    _feed_httptools(block, fields)
+    if len(fields.found) == count:
+        return fields.found
+    pairs = _Pairs()
+    _feed_httptools(block, pairs)
+    return _grouped(pairs.found, count)
 
 
-def _feed_httptools(block: bytes, on_header: Callable[[bytes, bytes], object]) -> None:
-    callbacks = _Callbacks()
-    callbacks.on_header = on_header
+def _feed_httptools(block: bytes, callbacks: _Fields | _Pairs) -> None:
     try:
         httptools.HttpRequestParser(callbacks).feed_data(block)
     except httptools.HttpParserUpgrade:
