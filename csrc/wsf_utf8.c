@@ -72,23 +72,28 @@ static size_t unfinished(const uint8_t *data, size_t len)
     return 0;
 }
 
-/* The first bad octet in data, which holds one, and which starts with a character. */
+/* The first bad octet in data, which starts with a character; `len` if there is none.
+ */
 static size_t first_bad(const uint8_t *data, size_t len)
 {
     size_t i = 0, used = 0;
 
-    for (;;) {
+    while (i < len) {
         wsf_utf8 one = {{0, 0, 0}, 1};
         const unsigned size = char_size(data[i]);
 
         if (size == 0)
-            return i;
+            break;
         one.tail[0] = data[i++];
-        if (size > 1 && !take(&one, data + i, len - i, &used))
-            return i + used;
-        if (size > 1)
+        if (size > 1) {
+            const bool fits = take(&one, data + i, len - i, &used);
+
             i += used;
+            if (!fits)
+                break;
+        }
     }
+    return i;
 }
 
 wsf_status wsf_utf8_feed(const wsf_kernels *k, wsf_utf8 *s, const uint8_t *data,

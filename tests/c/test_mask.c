@@ -148,24 +148,28 @@ static void mask_in_pieces(const wsf_kernels *k)
 static void mask_long(const wsf_kernels *k)
 {
     enum {
-        SIZE = 100000
+        SIZE = 10000
     };
     const edged from = edged_new(SIZE), to = edged_new(SIZE), book = edged_new(SIZE);
 
     for (size_t i = 0; i < from.size; i++)
         from.begin[i] = (uint8_t)(random_u64() & 0x7F);
-    for (size_t cut = 0; cut < 70; cut++) {
-        const size_t len = from.size - cut;
-        const uint8_t low[4] = {0x01, 0x7F, 0x00, (uint8_t)(cut & 0x7F)};
+    for (size_t shift = 0; shift < ALIGNMENTS; shift++) {
+        for (size_t cut = 0; cut < 70; cut++) {
+            const size_t len = from.size - shift - cut;
+            const uint8_t *const src = from.begin + random_below(shift + 1);
+            const uint8_t low[4] = {0x01, 0x7F, 0x00, (uint8_t)(cut & 0x7F)};
+            uint8_t *const dst = to.begin + shift;
 
-        mask_by_the_book(book.begin, from.begin + cut, len, low, cut);
-        CHECK(wsf_mask_ascii(k, to.begin, from.begin + cut, len, low, cut), "%zu", cut);
-        CHECK(memcmp(to.begin, book.begin, len) == 0, "cut %zu", cut);
-        from.begin[cut + random_below(len)] |= 0x80;
-        CHECK(!wsf_mask_ascii(k, to.begin, from.begin + cut, len, low, cut), "%zu",
-              cut);
-        for (size_t i = 0; i < from.size; i++)
-            from.begin[i] &= 0x7F;
+            mask_by_the_book(book.begin, src, len, low, cut);
+            CHECK(wsf_mask_ascii(k, dst, src, len, low, cut), "cut %zu, ASCII", cut);
+            CHECK(memcmp(dst, book.begin, len) == 0, "cut %zu, shift %zu", cut, shift);
+            wsf_mask(k, dst, dst, len, low, cut); /* and back, in place */
+            CHECK(memcmp(dst, src, len) == 0, "cut %zu, shift %zu", cut, shift);
+            dst[random_below(cut % 2 == 0 ? 70 : len)] ^= 0x80;
+            CHECK(!wsf_mask_ascii(k, dst, dst, len, low, cut), "cut %zu, one octet",
+                  cut);
+        }
     }
 }
 
