@@ -3,7 +3,7 @@ Build of the C extensions; everything declarative is in pyproject.toml.
 
 Environment: ``WSFAST_PURE=1`` builds no extension at all and needs no compiler;
 ``WSFAST_WERROR=1`` makes the warnings of csrc/ errors; ``WSFAST_ANNOTATE=1`` writes
-Cython's annotated HTML beside each source.
+Cython's annotated HTML beside each source; ``CFLAGS=-g`` keeps what debuggers need.
 """
 
 import os
@@ -20,7 +20,9 @@ PURE = bool(os.environ.get("WSFAST_PURE")) or sys.implementation.name != "cpytho
 WINDOWS = sys.platform == "win32"
 CORE = sorted(map(str, Path("csrc").rglob("*.c")))
 HEADERS = sorted(map(str, Path("csrc").rglob("*.h")))
-FLAGS = ["/O2", "/std:c11"] if WINDOWS else ["-O3", "-std=c11", "-fvisibility=hidden"]
+DEBUG = "-g" if "-g" in os.environ.get("CFLAGS", "").split() else "-g0"
+GCC = ["-O3", "-std=c11", "-fvisibility=hidden", "-Wno-unused-function", DEBUG]
+FLAGS = ["/O2", "/std:c11"] if WINDOWS else GCC
 STRICT = ["/W4", "/WX"] if WINDOWS else ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 
 #: module -> its source
