@@ -42,12 +42,16 @@ class _Message:
         """Header fields; they are parsed when they are first asked for."""
         headers = self._headers
         if headers is None:
-            headers = self._headers = Headers.from_raw(_fields(self._head))
+            headers = self._headers = Headers.from_raw(_fields(self._octets()))
         return headers
 
     @headers.setter
     def headers(self, headers: Headers) -> None:
         self._headers = headers
+
+    def _octets(self) -> bytes:
+        """Return the head, as long as `headers` was not asked for."""
+        return self._head
 
 
 def _fields(head: bytes) -> list[tuple[str, str]]:
@@ -233,7 +237,8 @@ class Response(_Message):
 
         """
         if self._headers is None:
-            return self._head + self.body if self.body else self._head
+            head = self._octets()
+            return head + self.body if self.body else head
         try:
             phrase = self.reason_phrase.encode("latin-1")
         except UnicodeEncodeError:

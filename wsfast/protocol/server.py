@@ -45,6 +45,8 @@ _ACCEPTED: Final = (
     b"Connection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: "
 )
+_KEY_FIELD: Final = b"\r\nsec-websocket-key:"
+_SERVER_LINE: Final = f"\r\nServer: {SERVER}".encode("latin-1")
 #: What browsers and other clients send as their Connection header.
 _UPGRADE: Final = (
     b"Upgrade",
@@ -213,9 +215,11 @@ class ServerHandshake:
         if request.protocol != "HTTP/1.1":
             raise InvalidProtocol(request.protocol)
         fields = request._fields
+        octets = request._head
         if fields is None:
             # Made or changed by a caller: read it as it would be on the wire.
-            fields = parse_request(request.serialize())._fields
+            octets = request.serialize()
+            fields = parse_request(octets)._fields
             assert fields is not None
         get = fields.get
 
@@ -246,7 +250,7 @@ class ServerHandshake:
         if value is not None or self._origins is not None:
             self._check_origin(value)
 
-        response = _ACCEPTED + accept_key(key)
+        response = _Accepted(octets)
         offer = self.offer
         if offer is not None:
             value = get(b"sec-websocket-extensions")
@@ -255,21 +259,14 @@ class ServerHandshake:
                 if agreed is not None:
                     line, parameters = agreed
                     self.deflate = Deflate(parameters, offer)
-                    response += line
+                    response._extension = line
         value = get(b"sec-websocket-protocol")
         if value is not None or self._subprotocols or self._select is not None:
             subprotocol = self._subprotocol(value)
             if subprotocol is not None:
-                self.subprotocol = subprotocol
-                response += b"\r\nSec-WebSocket-Protocol: " + subprotocol.encode()
-        header = self._server_header
-        if header == SERVER:
-            response += _SERVER_LINE
-        elif header:
-            response += b"\r\nServer: " + header.encode("latin-1")
-        return Response.from_head(
-            response + b"\r\n\r\n", 101, "Switching Protocols", "HTTP/1.1"
-        )
+                self.subprotocol = response._subprotocol = subprotocol
+        response._server = self._server_header
+        return response
 
     def _check_target(self, request: Request, host: bytes) -> None:
         path = request.path
@@ -332,7 +329,39 @@ class ServerHandshake:
         raise NegotiationError(f"invalid subprotocol; expected one of {supported}")
 
 
-_SERVER_LINE: Final = f"\r\nServer: {SERVER}".encode("latin-1")
+class _Accepted(Response):
+    """
+    The response that accepts a request.
+
+    A connection keeps it, so it holds nothing but what it shares with others: the head
+    of the request, which has the key, and what was agreed upon.
+    """
+
+    __slots__ = ("_extension", "_server", "_subprotocol")
+
+    def __init__(self, request_head: bytes) -> None:
+        self.status_code = 101
+        self.reason_phrase = "Switching Protocols"
+        self.body = b""
+        self.protocol = "HTTP/1.1"
+        self._headers = None
+        self._head = request_head
+        self._extension = b""
+        self._subprotocol: str | None = None
+        self._server: str | None = None
+
+    def _octets(self) -> bytes:
+        head = self._head
+        start = head.lower().index(_KEY_FIELD) + len(_KEY_FIELD)
+        key = head[start : head.index(b"\r\n", start)].strip()
+        octets = _ACCEPTED + accept_key(key) + self._extension
+        if self._subprotocol is not None:
+            octets += f"\r\nSec-WebSocket-Protocol: {self._subprotocol}".encode()
+        if self._server == SERVER:
+            octets += _SERVER_LINE
+        elif self._server:
+            octets += f"\r\nServer: {self._server}".encode("latin-1")
+        return octets + b"\r\n\r\n"
 
 
 def _joined(value: bytes | list[bytes] | None) -> str | None:
