@@ -3,7 +3,12 @@
 
 #include <string.h>
 
-enum { RSV_MASK = 0x70, OPCODE_MASK = 0x0F, CONTROL_BIT = 0x08, CONTROL_MAX = 125 };
+enum {
+    RSV_MASK = 0x70,
+    OPCODE_MASK = 0x0F,
+    CONTROL_BIT = 0x08,
+    CONTROL_MAX = 125
+};
 
 void wsf_parser_init(wsf_parser *s, bool expect_masked)
 {
@@ -54,7 +59,8 @@ static wsf_status check_data(wsf_parser *s, const wsf_header *h)
         return WSF_E_TOO_BIG;
     s->message_size += h->length;
     s->fragments++;
-    if (s->fragments > s->message_size && s->fragments - s->message_size > s->max_fragments)
+    if (s->fragments > s->message_size &&
+        s->fragments - s->message_size > s->max_fragments)
         return WSF_E_FRAGMENTS;
     return WSF_OK;
 }
@@ -138,8 +144,8 @@ wsf_status wsf_parser_next(wsf_parser *s, const uint8_t **cursor, const uint8_t 
     piece->data = *cursor;
     piece->len = take;
     piece->offset = s->frame.length - s->remaining;
-    piece->opcode = (s->frame.first & CONTROL_BIT) ? s->frame.first & OPCODE_MASK
-                                                   : s->opcode;
+    piece->opcode =
+        (s->frame.first & CONTROL_BIT) ? s->frame.first & OPCODE_MASK : s->opcode;
     s->remaining -= take;
     piece->frame_end = s->remaining == 0;
     *cursor += take;

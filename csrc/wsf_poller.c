@@ -1,4 +1,5 @@
-/* wsf_poller.c -- readiness of many descriptors: epoll (Linux) or kqueue (macOS, BSD). */
+/* wsf_poller.c -- readiness of many descriptors: epoll (Linux) or kqueue (macOS, BSD).
+ */
 #if defined(__linux__) && !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
