@@ -411,17 +411,24 @@ HEADERS = [
         b";",
         b'=""',
         b"/",
+        b"a/b,",
+        b'a;b="c",',
+        b"permessage-deflate;x,",
     ],
 )
 def test_long_values_take_linear_time(name, unit):
     value = (b"permessage-deflate; a" + unit * 8000)[:8000]
     options = DeflateOptions()
-    one = request({name: value})
-    start = time.process_time()
-    ServerHandshake(deflate=options, subprotocols=["x"]).accept(one)
-    one.headers.get_all("Cookie")
-    # The budget is 5 ms; what is quadratic takes seconds.
-    assert time.process_time() - start < 0.05
+    handshake = ServerHandshake(deflate=options, subprotocols=["x"])
+    taken = []
+    for _ in range(3):
+        one = request({name: value})
+        start = time.process_time()
+        handshake.accept(one)
+        one.headers.get_all("Cookie")
+        taken.append(time.process_time() - start)
+    # 5 ms is the budget on an ordinary machine; what is quadratic takes seconds.
+    assert min(taken) < 0.02
 
 
 @given(

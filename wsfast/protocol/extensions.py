@@ -112,7 +112,8 @@ def _answer(
     value: str, options: DeflateOptions
 ) -> tuple[bytes, DeflateParameters] | None:
     for element in split_elements(value):
-        if not element.strip(" \t"):
+        element = element.strip(" \t")
+        if not element.startswith(NAME):
             continue
         try:
             for name, parameters in parse_extension(element):
