@@ -73,13 +73,13 @@ void wsf_parser_init(wsf_parser *s, bool expect_masked);
 wsf_status wsf_parser_next(wsf_parser *s, const uint8_t **cursor, const uint8_t *end,
                            wsf_piece *piece);
 
-/* Account for n <= remaining payload octets of the frame in progress that the caller has
- * put elsewhere by itself. The next call of wsf_parser_next() then starts behind them;
- * if they were the frame's last it returns an empty piece with frame_end set. */
+/* Account for n <= remaining payload octets of the frame in progress that the caller
+ * has put elsewhere by itself. The next call of wsf_parser_next() then starts behind
+ * them; if they were the frame's last it returns an empty piece with frame_end set. */
 void wsf_parser_skip(wsf_parser *s, size_t n);
 
-/* Take a message that is one short frame, whole and uncompressed, as most are: the same as
- * wsf_parser_next() would, at a fifth of the cost.
+/* Take a message that is one short frame, whole and uncompressed, as most are: the same
+ * as wsf_parser_next() would, at a fifth of the cost.
  *
  * Returns false, with nothing changed, if the input is anything else. */
 static inline bool wsf_parser_short(wsf_parser *s, const uint8_t **cursor,
@@ -95,7 +95,7 @@ static inline bool wsf_parser_short(wsf_parser *s, const uint8_t **cursor,
     header = s->expect_masked ? 6 : 2;
     if ((p[0] != (WSF_FIN | WSF_OP_TEXT) && p[0] != (WSF_FIN | WSF_OP_BINARY)) ||
         (p[1] & 0x80u) != (s->expect_masked ? 0x80u : 0u) || len > 125 ||
-        have < header + len || len > s->max_size)
+        have < header + len || len > s->max_size || (len | s->max_fragments) == 0)
         return false;
     s->frame.first = p[0];
     if (s->expect_masked)
