@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import example, given, settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.engine import frames
@@ -14,22 +15,27 @@ payloads = st.one_of(
     st.text(max_size=40).map(str.encode),
     st.sampled_from([b"\xe0", b"\x80", b"\xed\xa0", b"\x03\xe8", b"\x03", bytes(300)]),
 )
-any_frames = st.builds(
-    frame,
-    st.sampled_from([0, 0, 0, 1, 1, 2, 2, 8, 9, 10, 3, 11]),
-    payloads,
-    fin=st.booleans(),
-    rsv1=st.sampled_from([False, False, False, True]),
-    key=st.sampled_from([None, None, None, KEY, bytes(4)]),
-    rsv=st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2, 3]),
-)
-valid = frames.valid_streams().map(lambda stream: frames.joined(stream, None))
+
+
+def any_frame(key):
+    """Return a strategy of frames, right and wrong, most of them with this key."""
+    return st.builds(
+        frame,
+        st.sampled_from([0, 0, 0, 1, 1, 2, 2, 8, 9, 10, 3, 11]),
+        payloads,
+        fin=st.booleans(),
+        rsv1=st.sampled_from([False, False, False, True]),
+        key=st.sampled_from([key] * 8 + [None, KEY, bytes(4)]),
+        rsv=st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2, 3]),
+    )
 
 
 @st.composite
-def streams(draw):
+def streams(draw, key):
     """Draw octets: right frames, wrong ones, and some octets changed."""
-    octets = bytearray(draw(valid) + b"".join(draw(st.lists(any_frames, max_size=4))))
+    wrong = draw(st.lists(any_frame(key), max_size=4))
+    octets = bytearray(frames.joined(draw(frames.valid_streams()), key))
+    octets += b"".join(wrong)
     for _ in range(draw(st.integers(0, 3))):
         if octets:
             octets[draw(st.integers(0, len(octets) - 1))] = draw(st.integers(0, 255))
@@ -52,8 +58,9 @@ def run(engine, pieces, streaming, options):
     return found
 
 
+@pytest.mark.parametrize("key", [None, KEY])
 @given(
-    octets=streams(),
+    data=st.data(),
     places=cuts(600),
     streaming=st.lists(st.booleans(), min_size=1, max_size=4),
     rsv1=st.booleans(),
@@ -61,13 +68,13 @@ def run(engine, pieces, streaming, options):
     max_size=st.sampled_from([None, 1 << 20, 200, 0]),
     max_fragments=st.sampled_from([None, 4096, 2, 0]),
 )
-@example(b"\x01\x01\xc3\x00\x01A\x80\x01\xa9", [3, 6], [True], False, True, None, None)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_same_events(
-    engines, octets, places, streaming, rsv1, as_bytes, max_size, max_fragments
+    engines, key, data, places, streaming, rsv1, as_bytes, max_size, max_fragments
 ):
+    octets = data.draw(streams(key))
     options = {
-        "client": True,
+        "client": key is None,
         "rsv1": rsv1,
         "text_as_bytes": as_bytes,
         "max_size": max_size,
@@ -78,12 +85,14 @@ def test_same_events(
         assert first == second
 
 
-@given(octets=streams(), places=cuts(600), rsv1=st.booleans())
-@settings(max_examples=300, deadline=None)
-def test_same_frames(engines, octets, places, rsv1):
+@pytest.mark.parametrize("key", [None, KEY])
+@given(data=st.data(), places=cuts(600), rsv1=st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_same_frames(engines, key, data, places, rsv1):
+    octets = data.draw(streams(key))
     outcomes = []
     for engine in engines:
-        parser = engine.FrameParser(client=True, max_size=250, rsv1=rsv1)
+        parser = engine.FrameParser(client=key is None, max_size=250, rsv1=rsv1)
         found = []
         try:
             for piece in cuts_of(octets, places):
@@ -94,12 +103,14 @@ def test_same_frames(engines, octets, places, rsv1):
     assert outcomes[0] == outcomes[1]
 
 
-@given(octets=streams(), places=cuts(600), keyed=st.booleans())
+@pytest.mark.parametrize("key", [None, KEY])
+@given(data=st.data(), places=cuts(600))
 @settings(max_examples=200, deadline=None)
-def test_the_cut_does_not_matter(engines, octets, places, keyed):
+def test_the_cut_does_not_matter(engines, key, data, places):
     """To the error and including it, whatever the input."""
+    octets = data.draw(streams(key))
     for engine in engines:
-        options = {"client": not keyed, "max_size": 300, "max_fragments": 3}
+        options = {"client": key is None, "max_size": 300, "max_fragments": 3}
         outcomes = [
             [event[:-1] for event in run(engine, pieces, [False], options)]
             for pieces in (
@@ -112,7 +123,7 @@ def test_the_cut_does_not_matter(engines, octets, places, keyed):
 
 
 @given(data=st.binary(max_size=300), places=cuts(300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_same_verdict_on_utf8(engines, data, places):
     outcomes = []
     for engine in engines:

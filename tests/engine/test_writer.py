@@ -91,6 +91,19 @@ def test_a_buffer_that_changes_is_copied(engine):
             assert one.payload == b"a" * size
 
 
+def test_whole_messages(engine):
+    """`message` is `frame` for a whole message, with less to check."""
+    for client in (False, True):
+        writer = engine.FrameWriter(client=client)
+        sent = [(TEXT, "aé漢"), (BINARY, b"x" * 70_000), (BINARY, bytearray(b"y"))]
+        for opcode, payload in sent:
+            assert writer.message(opcode, payload) is None
+        with pytest.raises(TypeError):
+            writer.message(BINARY, 7)
+        parser = engine.MessageParser(client=not client)
+        assert parser.receive(writer.take()) == [payload for _, payload in sent]
+
+
 def test_nothing_is_queued_when_the_call_fails(engine):
     for client in (False, True):
         writer = engine.FrameWriter(client=client)
