@@ -28,6 +28,7 @@ STRICT = ["/W4", "/WX"] if WINDOWS else ["-Wall", "-Wextra", "-Wconversion", "-W
 #: module -> its source
 MODULES = {
     "wsfast._engine": "wsfast/_engine.pyx",
+    "wsfast._storage": "wsfast/_storage.pyx",
     "wsfast._frames": "wsfast/_frames.pyx",
     "wsfast._writer": "wsfast/_writer.pyx",
     "wsfast.protocol.options": "wsfast/protocol/options.py",

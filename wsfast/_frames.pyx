@@ -29,6 +29,13 @@ from ._csrc cimport (
     WSF_RSV1,
 )
 from ._engine cimport decode_text, kernels, octets_of
+from ._storage cimport (
+    KEEP_MIN,
+    cut_storage,
+    keep_storage,
+    storage_octets,
+    take_storage,
+)
 
 from ._frame_types import Control, Frame, FrameError
 
@@ -291,6 +298,13 @@ cdef class MessageParser:
         cdef size_t room
 
         self._have = 0
+        self._ascii = _csrc.wsf_utf8_complete(&self._utf8)
+        self._target = take_storage(as_str, first + self._state.remaining, &room)
+        if self._target is not NULL:
+            cut_storage(self._target, room)
+            self._dst = storage_octets(self._target)
+            self._room = room
+            return 0
         room = self._room_for(first)
         if as_str:
             target = wsf_new_ascii(room, &self._dst)
@@ -298,7 +312,6 @@ cdef class MessageParser:
             target = PyBytes_FromStringAndSize(NULL, room)
             self._dst = <uint8_t *>PyBytes_AS_STRING(target)
         self._room = room
-        self._ascii = _csrc.wsf_utf8_complete(&self._utf8)
         Py_INCREF(target)
         self._target = <PyObject *>target
         return 0
@@ -414,12 +427,16 @@ cdef class MessageParser:
 
         if as_str and not self._ascii:
             payload = decode_text(self._dst, size)
+            keep_storage(self._target, self._room)
             self._drop_target()
             return payload
         if size == 0:
             self._drop_target()
             return "" if as_str else b""
-        if size != self._room:
+        if size > self._room // 2 and self._room >= KEEP_MIN:
+            cut_storage(self._target, size)
+            keep_storage(self._target, self._room)
+        elif size != self._room:
             if as_str:
                 PyUnicode_Resize(&self._target, size)
             else:
