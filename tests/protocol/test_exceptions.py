@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import pickle
 
@@ -66,6 +67,11 @@ CASES = [
 ]
 
 
+def of_websockets():
+    pytest.importorskip("websockets", minversion="17.0")
+    return importlib.import_module("websockets.exceptions")
+
+
 EXTRA = {  # what the websockets library does not have
     "HandshakeError",
     "HandshakeTimeout",
@@ -79,12 +85,12 @@ EXTRA = {  # what the websockets library does not have
 
 @pytest.mark.parametrize(("name", "args"), [c for c in CASES if c[0] not in EXTRA])
 def test_texts_are_those_of_websockets(name, args):
-    theirs = pytest.importorskip("websockets.exceptions")
+    theirs = of_websockets()
     assert str(OURS[name](*args)) == str(getattr(theirs, name)(*args))
 
 
 def test_tree_is_that_of_websockets():
-    theirs = pytest.importorskip("websockets.exceptions")
+    theirs = of_websockets()
     for name in theirs.__all__:
         wanted = [k.__name__ for k in getattr(theirs, name).__mro__]
         assert name not in EXTRA

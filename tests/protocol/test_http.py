@@ -7,6 +7,7 @@ import pytest
 from tests.protocol.handshakes import BROWSER, read_request, read_response
 from wsfast.protocol import Headers, Request, Response
 from wsfast.protocol.http import SERVER, build_response
+from wsfast.version import version
 
 
 def test_request_made_by_hand():
@@ -75,6 +76,10 @@ def test_build_response():
     assert response.headers["Date"].endswith(" GMT")
     with pytest.raises(ValueError, match="999"):
         build_response(999, "")
+
+
+def test_server_header_has_the_version():
+    assert SERVER.endswith(f" wsfast/{version}")
 
 
 def test_reason_phrase_outside_of_latin_1():

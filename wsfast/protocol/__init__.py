@@ -2,18 +2,21 @@
 The WebSocket protocol without I/O, for both roles.
 
 `ServerHandshake` and `ClientHandshake` open a connection, with heads read by
-`HeadReader`; `Deflate` compresses its messages, and `Close` ends it. Nothing here knows
-of sockets, event loops, threads or the time.
+`HeadReader`; `Protocol` is the open connection, whose messages `Deflate` compresses.
+Nothing here knows of sockets, event loops, threads or the time.
 """
 
 from .auth import BasicAuth
 from .client import ClientHandshake
 from .closing import Close, CloseCode, Opcode, State
 from .deflate import Deflate, DeflateOptions, DeflateParameters
+from .events import Event
 from .extensions import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 from .headers import Headers, MultipleValuesError
 from .heads import BodyReader, HeadReader, Limits, parse_request, parse_response
 from .http import Request, Response
+from .messages import Protocol
+from .options import Options
 from .server import ServerHandshake
 from .uri import WebSocketURI, parse_uri
 
@@ -27,11 +30,14 @@ __all__ = [
     "Deflate",
     "DeflateOptions",
     "DeflateParameters",
+    "Event",
     "HeadReader",
     "Headers",
     "Limits",
     "MultipleValuesError",
     "Opcode",
+    "Options",
+    "Protocol",
     "Request",
     "Response",
     "ServerHandshake",
