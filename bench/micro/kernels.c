@@ -187,6 +187,10 @@ static const struct {
     {"cyrillic", "\xD1\x81\xD0\xBB\xD0\xBE\xD0\xB2\xD0\xBE "},
     {"chinese", "\xE4\xB8\xAD\xE6\x96\x87\xE7\xBD\x91\xE7\xBB\x9C"},
     {"emoji", "\xF0\x9F\x98\x80\xF0\x9F\x9A\x80"},
+    {"english",
+     "As plain as English gets, but for a sign that costs \xE2\x82\xAC 5, which one "
+     "meets every few lines, or for an accent in a caf\xC3\xA9; that is, rarely. "
+     "Most of it is ASCII, in runs of many octets at a time, as is most JSON."},
     {"json",
      "{\"id\": 12345678, \"name\": \"caf\xC3\xA9 \xE2\x82\xAC\", \"open\": true},"},
 };
