@@ -11,7 +11,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint8_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
 
 from . cimport _csrc
@@ -41,8 +41,43 @@ cdef extern from "Python.h":
 cdef enum:
     # A server's payload is queued by reference, not copied, from here on.
     REFERENCE_MIN = 16384
-    # A first buffer that malloc hands out from its per-thread cache.
-    FIRST_BUFFER = 1008
+    FIRST_BUFFER = 4096
+    # A buffer lives from a connection's first frame of a pass to the end of the pass. A
+    # few are kept for the next connection, unless they have grown large.
+    KEPT_BUFFERS = 16
+    KEPT_SIZE = 32 * 1024
+
+
+cdef struct kept_buffer:
+    uint8_t *octets
+    size_t size
+
+
+cdef kept_buffer _kept[KEPT_BUFFERS]
+cdef int _n_kept = 0
+
+
+cdef uint8_t *new_buffer(size_t *size) noexcept:
+    """Return a buffer, NULL if there is no memory, and its ``size``."""
+    global _n_kept
+    if _n_kept > 0:
+        _n_kept -= 1
+        size[0] = _kept[_n_kept].size
+        return _kept[_n_kept].octets
+    size[0] = FIRST_BUFFER
+    return <uint8_t *>malloc(FIRST_BUFFER)
+
+
+cdef void free_buffer(uint8_t *octets, size_t size) noexcept:
+    global _n_kept
+    if octets is NULL:
+        return
+    if _n_kept < KEPT_BUFFERS and size <= KEPT_SIZE:
+        _kept[_n_kept].octets = octets
+        _kept[_n_kept].size = size
+        _n_kept += 1
+    else:
+        free(octets)
 
 
 cdef class FrameWriter:
@@ -156,7 +191,14 @@ cdef class FrameWriter:
             self._stop -= self._start
             self._start = 0
         if self._stop + more > cap:
-            cap = max(cap * 2, self._stop + more, <size_t>FIRST_BUFFER)
+            if self._buf is NULL:
+                self._buf = new_buffer(&self._cap)
+                if self._buf is NULL:
+                    raise MemoryError
+                if more <= self._cap:
+                    return self._buf
+                cap = self._cap
+            cap = max(cap * 2, self._stop + more)
             buf = <uint8_t *>realloc(self._buf, cap)
             if buf is NULL:
                 raise MemoryError
@@ -259,7 +301,7 @@ cdef class FrameWriter:
             self._first_segment = self._cap_segments = 0
         self._start += n
         if self._start == self._stop:
-            free(self._buf)  # an idle connection has no buffer
+            free_buffer(self._buf, self._cap)  # an idle connection has none
             self._buf = NULL
             self._start = self._stop = self._cap = 0
 
@@ -298,4 +340,4 @@ cdef class FrameWriter:
         for i in range(self._n_segments):
             self._free_segment(&self._segments[self._first_segment + i])
         free(self._segments)
-        free(self._buf)
+        free_buffer(self._buf, self._cap)
