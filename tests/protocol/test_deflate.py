@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.protocol.inflate import distances
 from wsfast.exceptions import InvalidPayload, PayloadTooBig, ProtocolError
 from wsfast.protocol import Deflate, DeflateOptions, DeflateParameters
-from wsfast.protocol.deflate import BACKENDS, SLICE, STEP
+from wsfast.protocol.deflate import BACKENDS, MAX_IDLE, SLICE, STEP
 
 LEVELS = {"zlib": range(10), "zlib-ng": range(10), "isal": range(4)}
 
@@ -183,6 +183,34 @@ def test_shared_compressor_is_not_used_by_two_at_once(backend):
     reader = make(backend, remote=(True, 15))
     assert reader.decode(first, None, False) + reader.decode(last) == b"one" * 200
     assert reader.decode(whole) == b"two" * 100
+
+
+def test_compressors_at_rest_are_few(backend):
+    options = DeflateOptions(backend=backend)
+    connections = [
+        Deflate(DeflateParameters(True, True, 9, 9), options) for _ in range(9)
+    ]
+    for last in (False, True):
+        for connection in connections:
+            connection.encode(b"x" * 100, last)
+    assert len(options._idle[9]) == MAX_IDLE
+
+
+@pytest.mark.parametrize("no_takeover", [False, True])
+def test_one_message_for_many_connections(backend, no_takeover):
+    options = DeflateOptions(backend=backend)
+    parameters = DeflateParameters(no_takeover, no_takeover, 12, 12)
+    senders = [Deflate(parameters, options) for _ in range(3)]
+    receivers = [Deflate(parameters, options) for _ in range(3)]
+    own, common = json_like(500, 2), json_like(500, 3)
+    assert len({sender.alone_key for sender in senders}) == 1
+    for turn in range(3):
+        payload = senders[turn].encode_alone(common)
+        for sender, receiver in zip(senders, receivers, strict=True):
+            assert receiver.decode(sender.encode(own)) == own
+            sender.sent_alone()
+            assert receiver.decode(payload) == common
+            assert receiver.decode(sender.encode(own)) == own
 
 
 def test_context_takeover_pays(backend):

@@ -30,6 +30,8 @@ SLICE: Final = 64 << 10
 #: Deflate streams that may follow each other in one message (§7.2.3.4 has two). Each
 #: costs an inflater, for two octets.
 MAX_STREAMS: Final = 64
+#: Compressors kept at rest; more are in use at once only within fragmented messages.
+MAX_IDLE: Final = 4
 
 #: Module of each backend. It has ``compressobj``, ``decompressobj`` and ``error``, with
 #: the arguments that they have in the standard library's ``zlib``.
@@ -160,7 +162,9 @@ class DeflateOptions:
             return self._compressor(bits)
 
     def _give_back(self, bits: int, compressor: Any) -> None:
-        self._idle.setdefault(bits, []).append(compressor)
+        idle = self._idle.setdefault(bits, [])
+        if len(idle) < MAX_IDLE:
+            idle.append(compressor)
 
     def _decompressor(self, bits: int) -> Any:
         # A wider window than agreed upon does no harm, and some refuse one of 8 bits.
