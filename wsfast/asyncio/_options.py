@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..protocol.deflate import DeflateOptions
 from ..protocol.options import Options
@@ -29,7 +29,7 @@ __all__ = [
 
 Compression = str | DeflateOptions | None
 ListenerLike = Listener | type[Listener]
-Logger = logging.Logger | logging.LoggerAdapter[Any]
+Logger: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
 MaxSize = int | tuple[int | None, int | None] | None
 
 
