@@ -189,6 +189,35 @@ static WSF_INLINE size_t vec_sum(vec acc)
     return (size_t)_mm_cvtsi128_si32(halves) + (size_t)_mm_extract_epi16(halves, 4);
 }
 
+static WSF_INLINE void widen1(uint8_t *dst, vec v)
+{
+    vec_store(dst, v);
+}
+
+static WSF_INLINE void widen2(uint16_t *dst, vec v)
+{
+    const vec low = _mm256_cvtepu8_epi16(_mm256_castsi256_si128(v));
+    const vec high = _mm256_cvtepu8_epi16(_mm256_extracti128_si256(v, 1));
+
+    _mm256_storeu_si256((__m256i *)(void *)dst, low);
+    _mm256_storeu_si256((__m256i *)(void *)(dst + 16), high);
+}
+
+static WSF_INLINE void half_widen4(uint32_t *dst, __m128i v)
+{
+    const vec low = _mm256_cvtepu8_epi32(v);
+    const vec high = _mm256_cvtepu8_epi32(_mm_srli_si128(v, 8));
+
+    _mm256_storeu_si256((__m256i *)(void *)dst, low);
+    _mm256_storeu_si256((__m256i *)(void *)(dst + 8), high);
+}
+
+static WSF_INLINE void widen4(uint32_t *dst, vec v)
+{
+    half_widen4(dst, _mm256_castsi256_si128(v));
+    half_widen4(dst + 16, _mm256_extracti128_si256(v, 1));
+}
+
 static WSF_INLINE vec window_load(const uint8_t *p)
 {
     return _mm256_set_m128i(half_load(p + 8), half_load(p));

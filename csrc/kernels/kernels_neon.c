@@ -177,6 +177,29 @@ static WSF_INLINE size_t vec_sum(vec acc)
     return vaddlvq_u8(acc);
 }
 
+static WSF_INLINE void widen1(uint8_t *dst, vec v)
+{
+    vec_store(dst, v);
+}
+
+static WSF_INLINE void widen2(uint16_t *dst, vec v)
+{
+    vst1q_u16(dst, vmovl_u8(vget_low_u8(v)));
+    vst1q_u16(dst + 8, vmovl_u8(vget_high_u8(v)));
+}
+
+static WSF_INLINE void half_widen4(uint32_t *dst, uint16x8_t v)
+{
+    vst1q_u32(dst, vmovl_u16(vget_low_u16(v)));
+    vst1q_u32(dst + 4, vmovl_u16(vget_high_u16(v)));
+}
+
+static WSF_INLINE void widen4(uint32_t *dst, vec v)
+{
+    half_widen4(dst, vmovl_u8(vget_low_u8(v)));
+    half_widen4(dst + 8, vmovl_u8(vget_high_u8(v)));
+}
+
 static WSF_INLINE vec window_load(const uint8_t *p)
 {
     return vec_load(p);

@@ -172,6 +172,29 @@ static WSF_INLINE size_t vec_sum(vec acc)
     return (size_t)_mm_cvtsi128_si32(halves) + (size_t)_mm_extract_epi16(halves, 4);
 }
 
+static WSF_INLINE void widen1(uint8_t *dst, vec v)
+{
+    vec_store(dst, v);
+}
+
+static WSF_INLINE void widen2(uint16_t *dst, vec v)
+{
+    _mm_storeu_si128((__m128i *)(void *)dst, _mm_unpacklo_epi8(v, vec_zero()));
+    _mm_storeu_si128((__m128i *)(void *)(dst + 8), _mm_unpackhi_epi8(v, vec_zero()));
+}
+
+static WSF_INLINE void half_widen4(uint32_t *dst, vec v)
+{
+    _mm_storeu_si128((__m128i *)(void *)dst, _mm_unpacklo_epi16(v, vec_zero()));
+    _mm_storeu_si128((__m128i *)(void *)(dst + 4), _mm_unpackhi_epi16(v, vec_zero()));
+}
+
+static WSF_INLINE void widen4(uint32_t *dst, vec v)
+{
+    half_widen4(dst, _mm_unpacklo_epi8(v, vec_zero()));
+    half_widen4(dst + 8, _mm_unpackhi_epi8(v, vec_zero()));
+}
+
 static WSF_INLINE vec window_load(const uint8_t *p)
 {
     return vec_load(p);
