@@ -85,10 +85,11 @@ cdef extern from *:
 
 cdef object receiver_step(Receiver receiver, int *done):
     cdef Inbound connection = receiver._connection
-    if connection._head < len(connection._queue):
+    cdef Receiver waiting = connection.waiting
+    if connection._head < len(connection._queue) and (
+            waiting is None or waiting is receiver):
         receiver.busy = False
-        if connection.waiting is receiver:
-            connection.waiting = None
+        connection.waiting = None
         done[0] = 1
         if receiver.peek:
             return None
@@ -100,7 +101,11 @@ cdef object later_step(Later later, int *done):
     if later._finish is None:
         done[0] = 1
         return later._result
-    return later.send(None)
+    try:
+        return later.send(None)
+    except StopIteration as end:  # a task made of this is to see a result, no error
+        done[0] = 1
+        return end.value
 
 
 wsf_install(Receiver, <wsf_step>receiver_step, Later, <wsf_step>later_step)
