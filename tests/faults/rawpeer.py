@@ -309,7 +309,11 @@ def tcp(port: int, *, receive_buffer: int | None = None, timeout_s: float = 10) 
     if receive_buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     sock.settimeout(timeout_s)
-    sock.connect(("127.0.0.1", port))
+    try:
+        sock.connect(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
     return Peer(sock, masks=True, timeout_s=timeout_s)
 
 

@@ -112,15 +112,18 @@ def test_f6_memory_follows_what_has_arrived(fresh: Host) -> None:
 def test_f9_fragment_flood(fresh: Host, piece: bytes) -> None:
     server = fresh.serve()
     before = warm(server)
-    with at_most(fresh, before, 6 * MIB), nobody_waits(server.port):
-        with opened(server.port) as peer:
-            peer.send(frame(TEXT, b"", fin=False))
-            for _ in range(300):
-                peer.send(piece * 4000)
-            closing = closing_of(peer)
-            if closing is not None:
-                assert closing.code == (1008 if piece is EMPTY else 1009)
-            assert server.event("end", messages=0)["sent"][0] in {1008, 1009}
+    with (
+        at_most(fresh, before, 6 * MIB),
+        nobody_waits(server.port),
+        opened(server.port) as peer,
+    ):
+        peer.send(frame(TEXT, b"", fin=False))
+        for _ in range(300):
+            peer.send(piece * 4000)
+        closing = closing_of(peer)
+        if closing is not None:
+            assert closing.code == (1008 if piece is EMPTY else 1009)
+        assert server.event("end", messages=0)["sent"][0] in {1008, 1009}
 
 
 @pytest.mark.parametrize("limit", [0, 1, 16])
@@ -156,14 +159,16 @@ def test_f9_large_message_in_tiny_pieces(fresh: Host) -> None:
 
 def test_f9_memory_of_a_fragmented_message(fresh: Host) -> None:
     server = fresh.serve("sink")
-    with at_most(fresh, warm(server), 4 * MIB):
-        with opened(server.port, timeout_s=30) as peer:
-            peer.send(frame(BINARY, b"", fin=False) + TINY * (MIB - 1))
-            peer.frame(CONT, b"x")
-            peer.frame(PING)
-            peer.recv()
-            peer.close()
-            peer.ended()
+    with (
+        at_most(fresh, warm(server), 4 * MIB),
+        opened(server.port, timeout_s=30) as peer,
+    ):
+        peer.send(frame(BINARY, b"", fin=False) + TINY * (MIB - 1))
+        peer.frame(CONT, b"x")
+        peer.frame(PING)
+        peer.recv()
+        peer.close()
+        peer.ended()
     assert server.event("end", octets=MIB)
 
 
@@ -192,11 +197,14 @@ def test_f11_ping_flood_is_cut(fresh: Host) -> None:
 def test_f11_pongs_that_nobody_reads(fresh: Host) -> None:
     server = fresh.serve(max_control_rate=None)
     before = warm(server)
-    with at_most(fresh, before, 2 * MIB), nobody_waits(server.port):
-        with opened(server.port, receive_buffer=4096, timeout_s=5) as peer:
-            with contextlib.suppress(TimeoutError):
-                for _ in range(200):
-                    peer.sock.sendall(frame(PING, bytes(125)) * 1000)
+    with (
+        at_most(fresh, before, 2 * MIB),
+        nobody_waits(server.port),
+        opened(server.port, receive_buffer=4096, timeout_s=5) as peer,
+        contextlib.suppress(TimeoutError),
+    ):
+        for _ in range(200):
+            peer.sock.sendall(frame(PING, bytes(125)) * 1000)
 
 
 def test_f11_newest_ping_is_answered(fresh: Host) -> None:
@@ -232,14 +240,17 @@ def test_f11_at_the_limit_and_one_more(fresh: Host, rate: int) -> None:
 def test_f12_unsolicited_pongs(fresh: Host) -> None:
     server = fresh.serve(max_control_rate=None)
     before = warm(server)
-    with at_most(fresh, before, MIB), nobody_waits(server.port):
-        with opened(server.port) as peer:
-            octets = frame(PONG, bytes(4)) * 20_000
-            end = time.monotonic() + 2
-            while time.monotonic() < end:
-                peer.send(octets)
-            peer.frame(TEXT, "still here")
-            assert peer.recv().payload == b"still here"
+    with (
+        at_most(fresh, before, MIB),
+        nobody_waits(server.port),
+        opened(server.port) as peer,
+    ):
+        octets = frame(PONG, bytes(4)) * 20_000
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            peer.send(octets)
+        peer.frame(TEXT, "still here")
+        assert peer.recv().payload == b"still here"
 
 
 @pytest.mark.parametrize("payload", [b"", b"x"], ids=["empty", "one octet"])
@@ -260,13 +271,16 @@ def test_f17_data_after_a_fatal_error(fresh: Host) -> None:
     server = fresh.serve(close_timeout=2)
     before = warm(server)
     start = time.monotonic()
-    with at_most(fresh, before, MIB), nobody_waits(server.port):
-        with opened(server.port) as peer:
-            peer.frame(3, b"bad")
-            with contextlib.suppress(OSError):
-                for _ in range(100):
-                    peer.sock.sendall(bytes(MIB))
-            peer.ended()
+    with (
+        at_most(fresh, before, MIB),
+        nobody_waits(server.port),
+        opened(server.port) as peer,
+    ):
+        peer.frame(3, b"bad")
+        with contextlib.suppress(OSError):
+            for _ in range(100):
+                peer.sock.sendall(bytes(MIB))
+        peer.ended()
     assert time.monotonic() - start < 8
     assert server.event("end", messages=0)["sent"][0] == 1002
 

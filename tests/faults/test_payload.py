@@ -292,7 +292,7 @@ def test_d4_client_drops_broken_data(host: Host) -> None:
 
 
 def test_d5_cancelled_sends_keep_the_stream_whole(host: Host) -> None:
-    server = host.serve("cut_sends", write_limit=1024)
+    server = host.serve("cut_sends", write_limit=1024, max_send_buffer=None)
     unpacker = zlib.decompressobj(wbits=-15)
     with opened(server.port, deflate=OFFER, receive_buffer=4096) as peer:
         whole = bytes(range(256)) * 256

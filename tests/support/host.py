@@ -162,6 +162,12 @@ class Host:
         await server.wait_closed()
         emit("closed", id=command["id"], seconds=loop.time() - start)
 
+    async def forever(self, command: dict[str, Any]) -> None:
+        """Serve until a signal says otherwise; ``served`` when that is over."""
+        loop = asyncio.get_running_loop()
+        await self.servers[command["of"]].serve_forever()
+        emit("served", id=command["id"], at=loop.time())
+
     async def cancel(self, command: dict[str, Any]) -> None:
         """Cancel the task of an earlier command."""
         self.tasks[command["of"]].cancel()
