@@ -5,6 +5,7 @@ from .link cimport Link
 from .waiter cimport Waiter
 
 
+cdef int _OPEN
 cdef int _CLOSED
 
 
@@ -18,12 +19,19 @@ cdef class Receiver:
 
     cpdef Waiter suspend(self)
     cpdef object wake(self)
+    cpdef object wake_soon(self)
     cdef object _leave(self)
 
 
 cdef class _Fragment:
-    cdef object data
-    cdef bint fin
+    cdef readonly object data
+    cdef readonly bint fin
+
+
+cdef class Fragments:
+    cdef Inbound _connection
+    cdef object _decode
+    cdef object __weakref__
 
 
 cdef class Inbound(Protocol):
@@ -35,6 +43,12 @@ cdef class Inbound(Protocol):
     cdef long long _octets
     cdef bint _full
     cdef bint _paused
+    cdef bint _pause_asked
+    cdef object _streamer
+    cdef bint _streaming
+    cdef bint _partial
+    cdef bint _dropping
+    cdef list _parts
     cdef int _hold_passes
     cdef Receiver _receiver
 
@@ -48,5 +62,11 @@ cdef class Inbound(Protocol):
     cdef object _put(self, object item, Py_ssize_t size)
     cdef bint _is_full(self) except -1
     cdef bint _is_high(self) except -1
+    cpdef object begin_streaming(self, Fragments fragments)
+    cpdef object end_streaming(self, Fragments fragments)
+    cpdef _Fragment take_fragment(self)
+    cpdef object read_to_the_end(self)
+    cdef bint _settle(self) except -1
+    cdef object _drop_newest(self)
     cdef object _pause(self)
     cdef object _resume(self)
