@@ -218,6 +218,10 @@ cdef class MessageParser:
         cdef wsf_status status
         cdef int event
 
+        if (self._pos == self._end and self._state.error == WSF_OK
+                and not (self._state.in_frame and self._state.remaining == 0)):
+            self._window = None
+            return EV_NEED_DATA
         if _csrc.wsf_parser_short(&self._state, &self._pos, self._end, &piece):
             return self._whole(&piece)
         while True:

@@ -550,7 +550,8 @@ cdef class ReactorLink(Source):
             more = conn.serve()
         finally:
             # The window may be the shared buffer, which the next connection gets.
-            conn.parser.stash()
+            if conn.parser._pos != conn.parser._end:
+                conn.parser.stash()
             if not listed:
                 self.dirty = False
                 if conn.writer.queued != 0 or self._closing:
@@ -618,10 +619,15 @@ cdef class ReactorLink(Source):
             return self._flush_opening()
         writer = conn.writer
         while writer.queued != 0 and not self._broken:
-            parts = writer.gather(iov, IOVECS)
             size = 0
-            for i in range(parts):
-                size += iov[i].iov_len
+            if writer._n_segments == 0:  # as usual: everything is in the buffer
+                iov[0].iov_base = writer._buf + writer._start
+                iov[0].iov_len = size = <size_t>writer.queued
+                parts = 1
+            else:
+                parts = writer.gather(iov, IOVECS)
+                for i in range(parts):
+                    size += iov[i].iov_len
             n = wsf_send(self.fd, iov, parts)
             if n < 0:
                 self._output_failed(c_errno)

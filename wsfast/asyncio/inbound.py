@@ -4,6 +4,7 @@ The receiving half of a connection under asyncio: a queue, tasks that wait, back
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
     from ..protocol.options import Options
     from .link import Link
 
-__all__ = ["Inbound", "Receiver"]
+__all__ = ["Fragments", "Inbound", "Receiver"]
 
+_OPEN = 1
 _CLOSED = 3
+
+BUSY = "cannot receive while another coroutine is in recv or recv_streaming already"
 
 #: Passes of the event loop that the end of a connection waits for a task that has yet to
 #: take the messages before it: for one that is just being started, above all.
@@ -59,7 +63,8 @@ class Receiver:
 
     def __next__(self) -> Waiter:
         connection = self._connection
-        if connection.queue_length() > 0:
+        waiting = connection.waiting
+        if connection.queue_length() > 0 and (waiting is None or waiting is self):
             self._leave()
             if self.peek:
                 raise StopIteration(None)
@@ -67,9 +72,9 @@ class Receiver:
         return self.suspend()
 
     def suspend(self) -> Waiter:
-        """Have the task wait for a message: there is none."""
+        """Have the task wait for a message: there is none, or another task waits."""
         connection = self._connection
-        if connection.no_more_messages():
+        if connection.queue_length() == 0 and connection.no_more_messages():
             self._leave()
             error = connection.closed_error()
             if self.iterating and isinstance(error, ConnectionClosedOK):
@@ -77,10 +82,7 @@ class Receiver:
             raise error
         if connection.waiting is not None and connection.waiting is not self:
             self.busy = False
-            raise ConcurrencyError(
-                "cannot call recv while another coroutine "
-                "is already running recv or recv_streaming"
-            )
+            raise ConcurrencyError(BUSY)
         waiter = self._waiter
         if waiter is None:
             waiter = self._waiter = Waiter(connection.link.driver)
@@ -97,6 +99,11 @@ class Receiver:
         """Step the task that waits."""
         if self._waiter is not None:
             self._waiter.wake()
+
+    def wake_soon(self) -> None:
+        """Have the task that waits stepped in a turn of the event loop."""
+        if self._waiter is not None:
+            self._waiter.wake_soon()
 
     # ---- what makes it a coroutine ----
 
@@ -126,9 +133,73 @@ Coroutine.register(Receiver)
 class _Fragment:
     """A fragment of a message among the messages of a queue."""
 
-    def __init__(self, data: str | bytes, fin: bool) -> None:
+    def __init__(self, data: Any, fin: bool) -> None:
         self.data = data
         self.fin = fin
+
+
+class Fragments:
+    """
+    What ``recv_streaming()`` returns: iterating gives the fragments of one message.
+
+    Args:
+        connection: Where the messages are.
+        decode: See ``Connection.recv_streaming``.
+
+    """
+
+    def __init__(self, connection: Inbound, decode: bool | None) -> None:
+        self._connection: Inbound | None = connection
+        self._decode = decode
+
+    def __aiter__(self) -> Fragments:
+        return self
+
+    def __anext__(self) -> Awaitable[Any]:
+        return self._next()
+
+    async def _next(self) -> Any:
+        connection = self._connection
+        if connection is None:
+            raise StopAsyncIteration
+        try:
+            connection.begin_streaming(self)
+            while connection.queue_length() == 0:
+                connection.parser.streaming = True
+                receiver = Receiver(connection)
+                receiver.peek = True
+                await receiver
+        except BaseException:
+            self.leave()
+            raise
+        item = connection.take_fragment()
+        if item.fin:
+            self.leave()
+        data = item.data
+        if self._decode is True and isinstance(data, bytes):
+            return data.decode()
+        if self._decode is False and isinstance(data, str):
+            return data.encode()
+        return data
+
+    def leave(self) -> None:
+        """Take no more: another may go on."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.end_streaming(self)
+
+    async def aclose(self) -> None:
+        """Take no more of the message, as an asynchronous generator's ``aclose``."""
+        self.leave()
+
+
+async def _refuse() -> None:
+    raise ConcurrencyError(BUSY)
+
+
+def _joined(fragments: list[Any]) -> Any:
+    """Return the message of these fragments."""
+    return (b"" if isinstance(fragments[0], bytes) else "").join(fragments)
 
 
 class Inbound(Protocol):
@@ -171,6 +242,12 @@ class Inbound(Protocol):
         self._octets = 0
         self._full = False
         self._paused = False
+        self._pause_asked = False
+        self._streamer: Any = None
+        self._streaming = False
+        self._partial = False
+        self._dropping = False
+        self._parts: list[Any] | None = None
         self._hold_passes = 0
         self._receiver: Receiver | None = None
 
@@ -192,14 +269,20 @@ class Inbound(Protocol):
         """
         self.budget = PASS_BUDGET
         while True:
-            more = self.run()
+            try:
+                more = self.run()
+            except Exception as exc:
+                self.handler_failed(exc)
+                more = bool(self.parser.pending)
             if self.waiting is not None and self._head < len(self._queue):
                 self.waiting.wake()
             if self._full and not self._paused:
-                if self._is_full():
+                if not self._is_full():
+                    self._full = self.stop = False
+                elif self.ready_state == _OPEN:
                     self._pause()
                 else:
-                    self._full = self.stop = False
+                    self._drop_newest()
             if not more or self._paused:
                 return False
             if self.budget <= 0:
@@ -238,11 +321,9 @@ class Inbound(Protocol):
         """Call the listener, or queue the message for ``recv()``."""
         on_message = self.on_message
         if on_message is not None:
-            try:
-                on_message(self, message)
-            except Exception as exc:
-                self.handler_failed(exc)
+            on_message(self, message)  # what it raises, serve() handles
             return
+        self.parser.streaming = False  # recv_streaming() has its message
         self._queue.append(message)
         self._octets += len(message)
         if len(self._queue) - self._head >= self.options.queue_high or (
@@ -252,7 +333,18 @@ class Inbound(Protocol):
 
     def fragment_received(self, data: str | bytes, fin: bool) -> None:
         """Queue a fragment for ``recv_streaming()``."""
-        self._put(_Fragment(data, fin), len(data))
+        if fin:
+            self.parser.streaming = False
+        if self._dropping:
+            self._dropping = not fin
+        elif self._parts is None:
+            self._put(_Fragment(data, fin), len(data))
+        else:
+            self._parts.append(data)
+            if fin:
+                message = _joined(self._parts)
+                self._parts = None
+                self._put(message, len(message))
 
     def _put(self, item: Any, size: int) -> None:
         self._queue.append(item)
@@ -289,6 +381,8 @@ class Inbound(Protocol):
             ConcurrencyError: Another task waits in ``recv()`` already.
 
         """
+        if self._streaming and not self._settle():
+            return _refuse()
         receiver = self._receiver
         if receiver is None or receiver.busy:
             receiver = self._receiver = Receiver(self)
@@ -302,6 +396,8 @@ class Inbound(Protocol):
         return self
 
     def __anext__(self) -> Awaitable[Any]:
+        if self._streaming and not self._settle():
+            return _refuse()
         receiver = self._receiver
         if receiver is None or receiver.busy:
             receiver = self._receiver = Receiver(self)
@@ -329,15 +425,13 @@ class Inbound(Protocol):
         else:
             queue[self._head - 1] = None
             self._octets -= len(item.data if type(item) is _Fragment else item)
-        if self._paused and not self._is_high():
+        if self._paused and not self._pause_asked and not self._is_high():
             self._resume()
         return item
 
     def take_message(self, decode: bool | None) -> Any:
         """Take the first message off the queue, which is not empty."""
         item = self._take()
-        if type(item) is _Fragment:
-            item = item.data
         if decode is None:
             return item
         if decode:
@@ -363,9 +457,14 @@ class Inbound(Protocol):
             messages.append(self.take_message(None))
         return messages
 
-    async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Any]:
+    # ---- receiving fragments ----
+
+    def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Any]:
         """
         Receive the next message fragment by fragment, as they arrive.
+
+        Cancelling loses nothing: after that, ``recv_streaming()`` goes on with the same
+        message. ``recv()`` drops what is left of a message that was begun here.
 
         Args:
             decode: As in ``recv()``.
@@ -377,32 +476,64 @@ class Inbound(Protocol):
             ConnectionClosed, ConcurrencyError: As ``recv()``.
 
         """
-        if self.waiting is not None:
-            raise ConcurrencyError(
-                "cannot call recv_streaming while another coroutine "
-                "is already running recv or recv_streaming"
-            )
-        self.parser.streaming = True
-        try:
-            while True:
-                while self.queue_length() == 0:
-                    receiver = Receiver(self)
-                    receiver.peek = True
-                    await receiver
-                item = self._take()
-                fin = item.fin if type(item) is _Fragment else True
-                data = item.data if type(item) is _Fragment else item
-                if decode is True and isinstance(data, bytes):
-                    data = data.decode()
-                elif decode is False and isinstance(data, str):
-                    data = data.encode()
-                if fin:
-                    self.parser.streaming = False
-                yield data
-                if fin:
-                    return
-        finally:
-            self.parser.streaming = False
+        return Fragments(self, decode)
+
+    def begin_streaming(self, fragments: Fragments) -> None:
+        """Have ``fragments`` take the message in progress; called for each fragment."""
+        streamer = None if self._streamer is None else self._streamer()
+        if streamer is fragments:
+            return
+        if streamer is not None or self.waiting is not None:
+            raise ConcurrencyError(BUSY)
+        self._streamer = weakref.ref(fragments)
+        self._streaming = True
+
+    def end_streaming(self, fragments: Fragments) -> None:
+        """Let others take messages, or what is left of this one."""
+        if self._streamer is not None and self._streamer() is fragments:
+            self._streamer = None
+
+    def take_fragment(self) -> _Fragment:
+        """Take a fragment, or a whole message, off the queue, which is not empty."""
+        item = self._take()
+        if type(item) is not _Fragment:
+            item = _Fragment(item, True)
+        self._partial = not item.fin
+        if item.fin:
+            self._streaming = False
+        return item
+
+    def _settle(self) -> bool:
+        """
+        Have whole messages received again, after ``recv_streaming()``.
+
+        Returns:
+            False if that is being iterated over still.
+
+        """
+        if self.waiting is not None or (
+            self._streamer is not None and self._streamer() is not None
+        ):
+            return False
+        self._streaming = self.parser.streaming = False
+        parts: list[Any] = []
+        complete = False
+        while self._head < len(self._queue) and not complete:
+            if type(self._queue[self._head]) is not _Fragment:
+                break
+            fragment = self._take()
+            parts.append(fragment.data)
+            complete = fragment.fin
+        dropping, self._partial = self._partial, False
+        if complete and not dropping:
+            message = _joined(parts)
+            self._queue.insert(self._head, message)
+            self._octets += len(message)
+        elif dropping and not complete:
+            self._dropping = True  # the rest comes as one more fragment
+        elif parts and not complete:
+            self._parts = parts
+        return True
 
     # ---- back-pressure on what is received ----
 
@@ -418,6 +549,13 @@ class Inbound(Protocol):
             or self._octets >= self.options.queue_size
         )
 
+    def _drop_newest(self) -> None:
+        """Forget what nobody can be made to wait for: we have said goodbye."""
+        queue = self._queue
+        if len(queue) - self._head > 1 and type(queue[len(queue) - 1]) is not _Fragment:
+            self._octets -= len(queue.pop())
+        self._full = self.stop = False
+
     def _pause(self) -> None:
         self._paused = self.reading_paused = True
         self.parser.stash()
@@ -430,11 +568,21 @@ class Inbound(Protocol):
 
     def pause_reading(self) -> None:
         """Take no more messages from the peer until :meth:`resume_reading`."""
-        if not self._paused and self.ready_state != _CLOSED:
+        if self.ready_state != _OPEN:
+            return
+        self._pause_asked = True
+        if not self._paused:
             self.stop = True
             self._pause()
 
     def resume_reading(self) -> None:
         """Undo :meth:`pause_reading`."""
+        self._pause_asked = False
         if self._paused and not self._is_full():
+            self._resume()
+
+    def read_to_the_end(self) -> None:
+        """Read on, however much is queued: the peer's close frame is behind it."""
+        self._pause_asked = False
+        if self._paused:
             self._resume()
