@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import wsfast
+from tests.asyncio.wire import Wires
 from wsfast.asyncio import ClientConnection, Server, connect, serve
 
 LOCALHOST_PEM = Path(__file__).parents[1] / "support" / "localhost.pem"
@@ -123,3 +124,11 @@ def server_tls() -> ssl.SSLContext:
 def client_tls() -> ssl.SSLContext:
     """Return a context that trusts that certificate."""
     return ssl.create_default_context(cafile=str(LOCALHOST_PEM))
+
+
+@pytest.fixture
+async def wire(reactor: bool) -> AsyncIterator[Wires]:
+    """Return a maker of connections whose peers are plain sockets."""
+    made = Wires(reactor)
+    yield made
+    await made.close()

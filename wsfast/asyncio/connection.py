@@ -129,7 +129,7 @@ class Connection(Inbound):
             if not closer.done():
                 closer.set_result(None)
         if self.waiting is not None:
-            self.waiting.wake()
+            self.waiting.wake_soon()
         if self.listener is not None:
             listener, self.listener, self.on_message = self.listener, None, None
             try:
@@ -447,6 +447,7 @@ class Connection(Inbound):
             self.fail(1011, "close during fragmented message")
         self.now = self.link.driver.time()
         self.send_close(code, reason)
+        self.read_to_the_end()
         return Later(self.wait_closed)
 
     async def wait_closed(self) -> None:

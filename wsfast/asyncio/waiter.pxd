@@ -14,6 +14,7 @@ cdef class Waiter:
 
     cpdef object prepare(self)
     cpdef object wake(self)
+    cpdef object wake_soon(self)
     cpdef object result(self)
 
 

@@ -49,21 +49,29 @@ class Waiter:
 
     def wake(self) -> None:
         """Step the waiting task: here and now if that is right, else soon."""
-        callback = self._callback
+        driver = self._driver
+        if not driver.direct or self._context is None:
+            self.wake_soon()
+            return
+        callback, context = self._callback, self._context
         if callback is None or self._done:
             return
-        context = self._context
         self._done = True
         self._callback = self._context = None
-        driver = self._driver
-        if not driver.direct or context is None:
-            driver.loop.call_soon(callback, self, context=context)
-            return
         driver.direct = False  # from here on a task is running
         try:
             context.run(callback, self)
         finally:
             driver.direct = True
+
+    def wake_soon(self) -> None:
+        """Have the waiting task stepped in a turn of the event loop, as a future does."""
+        callback = self._callback
+        if callback is None or self._done:
+            return
+        self._done = True
+        self._driver.loop.call_soon(callback, self, context=self._context)
+        self._callback = self._context = None
 
     # ---- what a task calls ----
 
