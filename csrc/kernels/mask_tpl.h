@@ -7,14 +7,15 @@
  * store, good for len == VEC_SIZE too
  *
  * What is left behind the last whole vector goes to narrow_mask if masks make that
- * cheap, else to a vector that reaches back over octets which are done already: it is
- * loaded before anything is stored, so that dst may be src. */
+ * cheap, else to a vector that reaches back over octets which are done already; and the
+ * octets before the first aligned vector to one that reaches forward. These two are
+ * loaded before anything is stored, and stored last, so that dst may be src. */
 #include "../wsf_mask.h"
 
 enum {
     /* From here on it pays to store at multiples of VEC_SIZE: a store across two cache
      * lines costs twice as much as one within, a load across two hardly more. */
-    MASK_ALIGN_FROM = 2048
+    MASK_ALIGN_FROM = 512
 };
 
 static WSF_INLINE uint32_t mask_key_at(uint32_t key, size_t offset)
@@ -28,27 +29,27 @@ static WSF_INLINE uint32_t mask_key_at(uint32_t key, size_t offset)
 static WSF_INLINE bool mask_sweep(uint8_t *dst, const uint8_t *src, size_t len,
                                   uint32_t key)
 {
-    vec key_v, last = vec_zero(), seen = vec_zero();
+    vec key_v, first = vec_zero(), last = vec_zero(), seen;
+    uint8_t *const begin = dst;
+    size_t rest, skip = 0, i = 0;
     bool ascii = true;
-    size_t rest, i = 0;
 
     if (len < VEC_SIZE + VEC_MASKED)
         return narrow_mask(dst, src, len, key);
-    if (len >= MASK_ALIGN_FROM && (uintptr_t)dst % VEC_SIZE != 0) {
-        const size_t skip = VEC_SIZE - (uintptr_t)dst % VEC_SIZE;
-
-        ascii = narrow_mask(dst, src, skip, key);
+    if (len >= MASK_ALIGN_FROM)
+        skip = (VEC_SIZE - (uintptr_t)dst % VEC_SIZE) % VEC_SIZE;
+    if (skip != 0) {
+        first = vec_xor(vec_load(src), vec_dup32(key));
         key = mask_key_at(key, skip);
         dst += skip;
         src += skip;
         len -= skip;
     }
     rest = len % VEC_SIZE;
-    if (!VEC_MASKED && rest != 0) {
+    if (!VEC_MASKED && rest != 0)
         last =
             vec_xor(vec_load(src + len - VEC_SIZE), vec_dup32(mask_key_at(key, len)));
-        seen = last;
-    }
+    seen = vec_or(first, last);
     key_v = vec_dup32(key);
     for (; len - i >= 4 * VEC_SIZE; i += 4 * VEC_SIZE) {
         const vec a = vec_xor(vec_load(src + i), key_v);
@@ -80,10 +81,12 @@ static WSF_INLINE bool mask_sweep(uint8_t *dst, const uint8_t *src, size_t len,
     }
     if (rest != 0) {
         if (VEC_MASKED) /* in phase, VEC_SIZE being a multiple of 4 */
-            ascii = narrow_mask(dst + i, src + i, rest, key) && ascii;
+            ascii = narrow_mask(dst + i, src + i, rest, key);
         else
             vec_store(dst + len - VEC_SIZE, last);
     }
+    if (skip != 0)
+        vec_store(begin, first);
     return vec_is_ascii(seen) && ascii;
 }
 
