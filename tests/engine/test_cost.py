@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import tracemalloc
 
@@ -165,3 +166,70 @@ def test_an_idle_parser_holds_no_buffer(engine):
 
     now, _ = traced(run)
     assert now < 4096
+
+
+def test_nothing_leaks(engine):
+    """A reference lost in each round would show as some 30 KiB and more."""
+    good = frame(TEXT, b"x" * 60, key=KEY) + frame(BINARY, b"y", fin=False, key=KEY)
+    good += frame(PING, b"p", key=KEY) + frame(CONT, b"z" * 200, key=KEY)
+    bad_text = frame(TEXT, b"\xff" * 40, key=KEY)
+    strided = memoryview(bytearray(8))[::2]
+
+    def failing(call, *args, **options):
+        with pytest.raises((ValueError, TypeError, BufferError, OverflowError)):
+            call(*args, **options)
+
+    def one_round(n):
+        octets = bytes([n & 0x7F]) * 50
+        engine.mask(octets, KEY)
+        engine.mask_into(octets, KEY, bytearray(60), 5, 40)
+        engine.unmask_inplace(bytearray(octets), KEY)
+        engine.decode_utf8(octets)
+        engine.decode_utf8("é漢🚀".encode() * 9)
+        engine.encode_frame(1, octets, mask=True)
+        engine.encode_header(2, 1000 + n, key=engine.masking_key())
+        validator = engine.Utf8Validator()
+        validator.validate(octets)
+        validator.validate(b"\xff")
+        for call, *args in (
+            (engine.mask, octets, b"123"),
+            (engine.mask, strided, KEY),
+            (engine.mask_into, octets, KEY, bytearray(1)),
+            (engine.unmask_inplace, octets, KEY),
+            (engine.decode_utf8, b"\xff" + octets),
+            (engine.encode_frame, 3, octets),
+            (engine.encode_header, 1, -1),
+            (engine.MessageParser(client=False).receive, bad_text),
+            (engine.FrameParser(client=True).feed, bad_text),
+            (engine.FrameWriter(client=True).frame, 9, bytes(126)),
+        ):
+            failing(call, *args)
+        parser = engine.MessageParser(client=False)
+        parser.receive(good)
+        for i in range(0, len(good), 7):
+            parser.receive(good[i : i + 7])
+        parser.streaming = True
+        parser.receive(frame(TEXT, "é".encode()[:1], fin=False, key=KEY))
+        engine.FrameParser(client=False).feed(good + good[:40])
+        writer = engine.FrameWriter(client=False)
+        writer.frame(2, bytes(20_000))
+        writer.raw(octets)
+        writer.consume(7)
+        writer.peek(9)
+        writer.frame(1, octets)
+
+    for n in range(50):
+        one_round(n)
+    tracemalloc.start()
+    try:
+        for n in range(20):
+            one_round(n)
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        for n in range(1000):
+            one_round(n)
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert grown < 10_000
