@@ -39,8 +39,9 @@ MODULES = {
     "wsfast.asyncio.connection": "wsfast/asyncio/connection.py",
     "wsfast.asyncio._slots": "wsfast/asyncio/_slots.pyx",
     "wsfast.asyncio._reactor": "wsfast/asyncio/_reactor.pyx",
+    "wsfast.asyncio._reactor_link": "wsfast/asyncio/_reactor_link.pyx",
 }
-POSIX_ONLY = {"wsfast.asyncio._reactor"}
+POSIX_ONLY = {"wsfast.asyncio._reactor", "wsfast.asyncio._reactor_link"}
 DIRECTIVES = {
     "language_level": "3",
     "annotation_typing": False,

@@ -117,3 +117,20 @@ cdef extern from "wsf_parser.h" nogil:
                           wsf_piece *piece)
     void wsf_parser_skip(wsf_parser *s, size_t n)
     bint wsf_parser_fin(const wsf_parser *s)
+
+
+cdef extern from "wsf_poller.h" nogil:
+    enum:
+        WSF_READABLE
+        WSF_WRITABLE
+        WSF_HANGUP
+
+    ctypedef struct wsf_ready:
+        void *owner
+        uint32_t events
+
+    int wsf_poller_open()
+    int wsf_poller_add(int poller, int fd, void *owner, int level)
+    int wsf_poller_remove(int poller, int fd)
+    int wsf_poller_take(int poller, wsf_ready *ready, int most)
+    void wsf_poller_close(int poller)

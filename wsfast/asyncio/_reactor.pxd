@@ -1,0 +1,37 @@
+# The reactor, for the links that are in its readiness set.
+
+from libc.stdint cimport uint8_t, uint32_t
+
+from .link cimport Driver, Link
+
+
+cdef enum:
+    # Size of the read buffer that all connections share, in octets, and so the most that
+    # one of them takes out of the system per pass.
+    READ_SIZE = 256 * 1024
+
+
+cdef class Reactor(Driver):
+    cdef int _poller
+    cdef uint8_t *_buffer
+    cdef double _now
+    cdef list _again                # sources that have more to do than a pass allowed
+    cdef list _released             # sources that left the set during this pass
+    cdef bint _again_due
+    cdef object _error
+    cdef dict _acceptors
+    cdef public double busy_poll
+    cdef object __weakref__
+
+    cdef int _pass(self) except -1
+    cdef int _serve(self, Source source, uint32_t events) except -1
+    cdef int _do_again(self, Source source) except -1
+    cdef int _register(self, Source source, bint level) except -1
+    cdef int _unregister(self, Source source) except -1
+
+
+cdef class Source(Link):
+    cdef int fd
+    cdef bint listed                # it waits in the reactor's list for the next pass
+
+    cdef int on_ready(self, uint32_t events) except -1
