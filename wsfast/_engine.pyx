@@ -270,8 +270,6 @@ cdef object decode_text(const uint8_t *data, size_t len):
     """Make a str, trying ASCII first: one sweep that copies and looks."""
     cdef uint8_t[4] zeros = [0, 0, 0, 0]
     cdef object text
-    cdef size_t chars
-    cdef unsigned int width
 
     if len == 0:
         return ""
@@ -280,11 +278,22 @@ cdef object decode_text(const uint8_t *data, size_t len):
         if _csrc.wsf_mask_ascii(_kernels, <uint8_t *>PyUnicode_DATA(text), data, len,
                                 zeros, 0):
             return text
+    return decode_wide(data, len)
+
+
+cdef object decode_wide(const uint8_t *data, size_t len):
+    """Make a str of octets that are hardly ASCII."""
+    cdef object text
+    cdef size_t chars
+    cdef unsigned int width
+
+    if len == 0:
+        return ""
     if not _csrc.wsf_utf8_valid(_kernels, data, len):
         return None
     width = _csrc.wsf_utf8_measure(_kernels, data, len, &chars)
     if width <= 2:
-        text = PyUnicode_New(<Py_ssize_t>chars, 0xFF)
+        text = PyUnicode_New(<Py_ssize_t>chars, 0xFF if width == 2 else 0x7F)
         _csrc.wsf_utf8_to_latin1(_kernels, <uint8_t *>PyUnicode_DATA(text), data, len)
     elif width == 3:
         text = PyUnicode_New(<Py_ssize_t>chars, 0xFFFF)

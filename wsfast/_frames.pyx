@@ -28,7 +28,7 @@ from ._csrc cimport (
     WSF_OP_TEXT,
     WSF_RSV1,
 )
-from ._engine cimport decode_text, kernels, octets_of
+from ._engine cimport decode_wide, kernels, octets_of
 from ._storage cimport (
     KEEP_MIN,
     cut_storage,
@@ -253,7 +253,7 @@ cdef class MessageParser:
             message = wsf_new_ascii(piece.len, &dst)
             if piece.len != 0 and not _csrc.wsf_mask_ascii(
                     kernels(), dst, piece.data, piece.len, self._state.frame.key, 0):
-                message = decode_text(dst, piece.len)
+                message = decode_wide(dst, piece.len)
                 if message is None:
                     return self._fail(WSF_E_UTF8)
             self.payload = message
@@ -430,7 +430,7 @@ cdef class MessageParser:
         cdef bint as_str = type(<object>self._target) is str
 
         if as_str and not self._ascii:
-            payload = decode_text(self._dst, size)
+            payload = decode_wide(self._dst, size)
             keep_storage(self._target, self._room)
             self._drop_target()
             return payload

@@ -248,6 +248,24 @@ def test_streaming_delivers_fragments(engine):
     assert events_of(engine, parser, single) == expected
 
 
+def test_text_is_stored_as_narrowly_as_it_can_be(engine):
+    """A str must not claim to be wider than it is: CPython compares by width."""
+    for text in ("abc", "abcé", "abc漢", "abc🚀"):
+        parser = client_of(engine)
+        parser.streaming = True
+        cut = (text + "🚀").encode()[:-1]  # what is left of the last one is kept back
+        (found,) = parser.receive(frame(TEXT, cut, fin=False))
+        assert found == text
+        assert found.isascii() == text.isascii()
+        assert found.__sizeof__() <= text.__sizeof__()
+        assert {found: 1} == {text: 1}
+        assert (found + "d")[:-1].encode() == text.encode()
+        for octets in (frame(TEXT, text.encode()), frame(TEXT, text.encode() * 99)):
+            (found,) = client_of(engine).receive(octets)
+            assert found.isascii() == text.isascii()
+            assert found.__sizeof__() <= (text * (len(found) // 3)).__sizeof__()
+
+
 def test_streaming_of_a_compressed_message(engine):
     parser = client_of(engine, rsv1=True)
     parser.streaming = True
