@@ -298,7 +298,9 @@ cdef class ReactorLink(Source):
             if <size_t>n < size:
                 self._blocked = True
                 break
-        if self._broken:
+        # What cannot be sent stays queued until the end is told: whoever sends in a loop
+        # is to wait, not to go on for ever.
+        if self._broken and self._closing:
             writer.advance(writer.queued)
         if self._closing and writer.queued == 0:
             return self._end_output()
