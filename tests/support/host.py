@@ -8,10 +8,12 @@ go out on standard output, one JSON object a line; the log goes to standard erro
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import json
 import logging
 import os
+import signal
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
@@ -226,6 +228,7 @@ def describe(exc: BaseException | None, ws: Any) -> dict[str, Any]:
 
 def main() -> None:
     """Start the loop that the first argument names and obey."""
+    faulthandler.register(signal.SIGUSR1)
     target, loop_name = TARGETS[sys.argv[1]], sys.argv[2]
     logging.basicConfig(
         stream=sys.stderr,

@@ -28,6 +28,10 @@ __all__ = ["Listening", "Where"]
 
 Accept = Callable[["Link", float], None]
 
+#: Clients that the event loop accepts in one go. asyncio takes this from the backlog, and
+#: goes on as often when it is out of descriptors, with a traceback in the log each time.
+ACCEPT_BATCH = 8
+
 
 @dataclass
 class Where:
@@ -130,10 +134,11 @@ class Listening:
             server = await create(
                 lambda: StreamLink(driver, self._accept_from_stream),
                 sock=sock,
-                backlog=where.backlog,
+                backlog=min(where.backlog, ACCEPT_BATCH),
                 ssl=where.ssl,
                 **extra,
             )
+            sock.listen(where.backlog)  # what the system queues, as asked for
             self._servers.append(server)
 
     def _accept_from_reactor(self, link: Link) -> None:
