@@ -32,6 +32,7 @@ MODULES = {
     "wsfast._frames": "wsfast/_frames.pyx",
     "wsfast._writer": "wsfast/_writer.pyx",
     "wsfast.protocol.options": "wsfast/protocol/options.py",
+    "wsfast.protocol.lifecycle": "wsfast/protocol/lifecycle.py",
     "wsfast.protocol.messages": "wsfast/protocol/messages.py",
     "wsfast.asyncio.link": "wsfast/asyncio/link.py",
     "wsfast.asyncio.waiter": "wsfast/asyncio/waiter.py",

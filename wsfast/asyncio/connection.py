@@ -2,13 +2,14 @@
 A WebSocket connection under asyncio: one class for coroutines and for callbacks.
 
 :class:`Connection` adds to the protocol what an application sees: messages to receive,
-sending that applies back-pressure, pings to wait for, an orderly end. It works the same over
-any :class:`~wsfast.asyncio.link.Link`.
+sending that applies back-pressure, pings to wait for, an orderly end. It works the same
+over any :class:`~wsfast.asyncio.link.Link`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
@@ -40,8 +41,8 @@ class Connection(Inbound):
     """
     A WebSocket connection, after its opening handshake.
 
-    Made by ``connect()`` and ``serve()``. Belongs to the event loop, and to the thread, in
-    which it was made.
+    Made by ``connect()`` and ``serve()``. Belongs to the event loop, and to the thread,
+    in which it was made.
 
     Args:
         link: Its way to the octets.
@@ -133,7 +134,9 @@ class Connection(Inbound):
         if self.listener is not None:
             listener, self.listener, self.on_message = self.listener, None, None
             try:
-                listener.on_close(self, self.close_code, self.close_reason)
+                listener.on_close(
+                    self, self.close_code or 1006, self.close_reason or ""
+                )
             except Exception as failure:
                 self.logger.error("on_close failed", exc_info=failure)
 
@@ -144,7 +147,10 @@ class Connection(Inbound):
             self._was_high = False
             self._resolve_drainers()
             if self.listener is not None:
-                self.listener.on_drain(self)
+                try:
+                    self.listener.on_drain(self)
+                except Exception as exc:
+                    self.handler_failed(exc)
 
     def _resolve_drainers(self) -> None:
         drainers, self._drainers = self._drainers, None
@@ -487,7 +493,9 @@ class Connection(Inbound):
     def logger(self) -> Any:
         """Where the connection logs."""
         if self._logger is None:
-            return logging.getLogger("wsfast.client" if self.client else "wsfast.server")
+            return logging.getLogger(
+                "wsfast.client" if self.client else "wsfast.server"
+            )
         return self._logger
 
     @property
@@ -521,7 +529,6 @@ async def _as_async(items: Iterable[Any]) -> Any:
         yield item
 
 
-try:  # compiled: results of an await are handed over without an exception
-    from . import _slots  # noqa: F401
-except ImportError:
-    pass
+with contextlib.suppress(ImportError):
+    # Compiled, the result of an await is handed over without an exception.
+    from . import _slots  # type: ignore[attr-defined]  # noqa: F401

@@ -1,6 +1,4 @@
-"""
-The receiving half of a connection under asyncio: a queue, tasks that wait, back-pressure.
-"""
+"""The receiving half of a connection: a queue, tasks that wait, back-pressure."""
 
 from __future__ import annotations
 
@@ -25,8 +23,8 @@ _CLOSED = 3
 
 BUSY = "cannot receive while another coroutine is in recv or recv_streaming already"
 
-#: Passes of the event loop that the end of a connection waits for a task that has yet to
-#: take the messages before it: for one that is just being started, above all.
+#: Passes of the event loop that the end of a connection waits for a task that has yet
+#: to take the messages before it: for one that is just being started, above all.
 HOLD_PASSES = 4
 
 
@@ -34,8 +32,8 @@ class Receiver:
     """
     What ``recv()`` returns: awaiting it gives the next message.
 
-    It can be used wherever a coroutine can. No message is taken from the connection before
-    the moment at which it is returned, so cancelling loses none.
+    It can be used wherever a coroutine can. No message is taken from the connection
+    before the moment at which it is returned, so cancelling loses none.
 
     Args:
         connection: Where the messages are.

@@ -2,11 +2,11 @@
 The way between a connection and its octets.
 
 A :class:`Link` carries one connection over one stream of octets, whatever that is: a
-descriptor in the reactor's own readiness set, or an asyncio transport. It has two phases.
-During the opening handshake it works like a small transport: octets that arrive go to
-``link.receiver``, octets to send go through :meth:`Link.write`. After :meth:`Link.start`
-it serves a connection: octets go into that connection's parser, and what the connection
-queued in its writer leaves in one write per pass.
+descriptor in the reactor's own readiness set, or an asyncio transport. It has two
+phases. During the opening handshake it works like a small transport: octets that arrive
+go to ``link.receiver``, octets to send go through :meth:`Link.write`. After
+:meth:`Link.start` it serves a connection: octets go into that connection's parser, and
+what the connection queued in its writer leaves in one write per pass.
 
 A :class:`Driver` is what the links of one event loop share: the clock, the wheel of
 timers, the list of links that have something to write.
@@ -95,12 +95,27 @@ class Driver:
             self.loop.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Write out what the links of :attr:`dirty` have queued, once per link."""
+        """
+        Write out what the links of :attr:`dirty` have queued, once per link.
+
+        What is queued meanwhile is written in the next turn of the event loop.
+        """
+        links = iter(self.dirty)
+        self.dirty = []
         self._flush_due = False
-        while self.dirty:
-            link = self.dirty.pop()
-            link.dirty = False
-            link.flush()
+        try:
+            for link in links:
+                link.dirty = False
+                link.flush()
+        except BaseException:
+            self._flush_later(list(links))
+            raise
+
+    def _flush_later(self, links: list[Link]) -> None:
+        self.dirty = links + self.dirty
+        if not self._flush_due:
+            self._flush_due = True
+            self.loop.call_soon(self.flush)
 
     # ---- timers: one wheel, one loop timer, however many connections there are ----
 
@@ -126,9 +141,9 @@ class Driver:
     def cancel(self, timed: Timed) -> None:
         """Forget the timer of ``timed``, if it has one, so that the object can go."""
         bucket = self._slots.get(timed.timer_slot)
-        if bucket is not None and timed.timer_index < len(bucket):
-            if bucket[timed.timer_index] is timed:
-                bucket[timed.timer_index] = None
+        index = timed.timer_index
+        if bucket is not None and index < len(bucket) and bucket[index] is timed:
+            bucket[index] = None
 
     def _set_tick(self, slot: int) -> None:
         if self._tick is not None:
@@ -140,19 +155,26 @@ class Driver:
         self._tick = None
         now = self.loop.time()
         due = int(now / TICK_S)
-        for slot in sorted(s for s in self._slots if s <= due):
-            for timed in self._slots.pop(slot):
-                if timed is None:
-                    continue
-                try:
-                    again = timed.on_timer(now)
-                except Exception as exc:
-                    self.report("a timer failed", exc)
-                    continue
-                if again:
-                    self.schedule(timed, max(again, now + TICK_S))
-        if self._slots and self._tick is None:
-            self._set_tick(min(self._slots))
+        try:
+            for slot in sorted(s for s in self._slots if s <= due):
+                bucket = self._slots[slot]
+                while bucket:
+                    timed = bucket.pop()
+                    if timed is not None:
+                        self._fire(timed, now)
+                del self._slots[slot]
+        finally:
+            if self._slots and self._tick is None:
+                self._set_tick(min(self._slots))
+
+    def _fire(self, timed: Timed, now: float) -> None:
+        try:
+            again = timed.on_timer(now)
+        except Exception as exc:
+            self.report("a timer failed", exc)
+        else:
+            if again:
+                self.schedule(timed, max(again, now + TICK_S))
 
     def report(self, message: str, exc: BaseException) -> None:
         """Hand an error that has no caller to the loop's exception handler."""
@@ -180,7 +202,7 @@ class Link:
     # ---- the opening handshake ----
 
     def write(self, data: bytes) -> None:
-        """Send octets as they are; only before :meth:`start`, or as its first octets."""
+        """Send octets as they are; before :meth:`start`, or as its first octets."""
         raise NotImplementedError
 
     def start(self, connection: Connection, rest: bytes) -> None:
@@ -220,8 +242,8 @@ class Link:
         """
         Flush what is queued, then end the stream.
 
-        The writing side is shut down first, and what the peer still sends is thrown away
-        for a short while, so that it can read the close frame.
+        The writing side is shut down first, and what the peer still sends is thrown
+        away for a short while, so that it can read the close frame.
         """
         raise NotImplementedError
 

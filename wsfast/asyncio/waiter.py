@@ -1,20 +1,21 @@
 """
 What a task waits on in ``recv()``, and what ``send()`` returns.
 
-A task that awaits an :class:`asyncio.Future` is stepped a turn of the event loop after the
-future is done. Here the connection steps it itself, in the same turn, when the message is
-there: the task is handed a :class:`Waiter`, which looks like a future to it, and calls back.
+A task that awaits an :class:`asyncio.Future` is stepped a turn of the event loop after
+the future is done. Here the connection steps it itself, in the same turn, when the
+message is there: the task is handed a :class:`Waiter`, which looks like a future to it,
+and calls back.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     import contextvars
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from .link import Driver
 
@@ -26,8 +27,8 @@ class Waiter:
     A future, as far as a task can tell, that is used again and again.
 
     It follows the protocol between :class:`asyncio.Task` and what it waits on: the task
-    registers its wake-up by :meth:`add_done_callback`, and asks for :meth:`result` when it
-    is woken up, for the exception that this may raise.
+    registers its wake-up by :meth:`add_done_callback`, and asks for :meth:`result` when
+    it is woken up, for the exception that this may raise.
     """
 
     def __init__(self, driver: Driver) -> None:
@@ -65,7 +66,7 @@ class Waiter:
             driver.direct = True
 
     def wake_soon(self) -> None:
-        """Have the waiting task stepped in a turn of the event loop, as a future does."""
+        """Have the waiting task stepped in the loop's next turn, as a future does."""
         callback = self._callback
         if callback is None or self._done:
             return
@@ -158,9 +159,9 @@ class Later:
         self._result = result
         self._coroutine: Coroutine[Any, Any, Any] | None = None
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, Any, Any]:
         if self._finish is None:
-            return self
+            return cast("Generator[Any, Any, Any]", self)
         return self._finish().__await__()
 
     def __iter__(self) -> Iterator[Any]:

@@ -1,0 +1,442 @@
+"""
+The life of a connection after the opening handshake.
+
+Control frames, the closing handshake, keepalive (RFC 6455 §5.5, §7). What has to do
+with messages is in :mod:`wsfast.protocol.messages`.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from .. import engine
+from ..exceptions import (
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    PolicyViolation,
+    ProtocolError,
+    SlowConsumer,
+    WebSocketException,
+)
+from .closing import OK_CLOSE_CODES, Close, CloseCode, State
+from .events import Event
+from .options import Options
+
+__all__ = ["PASS_BUDGET", "Lifecycle"]
+
+_OPEN = 1
+_CLOSING = 2
+_CLOSED = 3
+
+#: Control frames are counted over windows of this length, in seconds.
+_CONTROL_WINDOW_S = 10.0
+
+#: Messages, or 256 octets of inflated payload each, that one call delivers at most.
+PASS_BUDGET = 1000
+
+
+class Lifecycle:
+    """
+    The state of a connection, and everything that changes it (RFC 6455 §7).
+
+    The base of :class:`~wsfast.protocol.messages.Protocol`, which documents it.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: bool,
+        options: Options | None = None,
+        deflate: Any = None,
+        now: float = 0.0,
+    ) -> None:
+        options = options if options is not None else Options()
+        self.client = client
+        self.options = options
+        self.deflate = deflate
+        self.parser = self.make_parser()
+        self.writer = engine.FrameWriter(client=client)
+        self.ready_state = _OPEN
+        self.budget = PASS_BUDGET
+        self.stop = False
+        self.now = now
+        self.close_rcvd: Close | None = None
+        self.close_sent: Close | None = None
+        self.rcvd_then_sent: bool | None = None
+        self.failure: WebSocketException | None = None
+        self.held: tuple[Any, ...] | None = None
+        self.lost_by: BaseException | None = None
+        self.latency = 0.0
+        self.ended = False
+        self.reading_paused = False
+        self.close_deadline = 0.0
+        self._alive_at = now
+        self._ping_at = self._next_ping(now)
+        self._pinged_at = 0.0
+        self._pong_due = 0.0
+        self._ping_payload: bytes | None = None
+        self._late_pong: bytes | None = None
+        self._control_since = now
+        self._control_count = 0
+        self._events: list[Event] | None = None
+
+    def make_parser(self) -> Any:
+        """Return a parser for what the peer sends."""
+        options = self.options
+        return engine.MessageParser(
+            client=self.client,
+            max_size=None if options.max_size < 0 else options.max_size,
+            max_fragments=None if options.max_fragments < 0 else options.max_fragments,
+            rsv1=self.deflate is not None,
+            text_as_bytes=options.text_as_bytes,
+        )
+
+    # ---- state ----
+
+    @property
+    def state(self) -> State:
+        """State of the connection."""
+        return State(self.ready_state)
+
+    @property
+    def close_code(self) -> int | None:
+        """
+        Close code received, 1005 if the close frame had none, 1006 without one.
+
+        None before the connection is closed (RFC 6455 §7.1.5).
+        """
+        if self.ready_state != _CLOSED:
+            return None
+        if self.close_rcvd is None:
+            return int(CloseCode.ABNORMAL_CLOSURE)
+        return self.close_rcvd.code
+
+    @property
+    def close_reason(self) -> str | None:
+        """Close reason received; None before the connection is closed (§7.1.6)."""
+        if self.ready_state != _CLOSED:
+            return None
+        return "" if self.close_rcvd is None else self.close_rcvd.reason
+
+    def closed_error(self) -> ConnectionClosed:
+        """Return the exception that says how the connection was closed."""
+        rcvd, sent = self.close_rcvd, self.close_sent
+        clean = sent is not None and sent.code in OK_CLOSE_CODES
+        if rcvd is not None:
+            clean = clean and rcvd.code in OK_CLOSE_CODES
+        elif self.ready_state == _CLOSED:
+            clean = False
+        kind: type[ConnectionClosed] = ConnectionClosedError
+        if clean:
+            kind = ConnectionClosedOK
+        elif isinstance(self.failure, SlowConsumer):
+            return self.failure
+        exc = kind(rcvd, sent, self.rcvd_then_sent)
+        exc.__cause__ = self.failure if self.failure is not None else self.lost_by
+        return exc
+
+    # ---- control frames that arrive ----
+
+    def _control_received(self, event: int, payload: bytes) -> None:
+        limit = self.options.max_control_rate
+        if limit >= 0:
+            if self.now - self._control_since >= _CONTROL_WINDOW_S:
+                self._control_since = self.now
+                self._control_count = 0
+            self._control_count += 1
+            if self._control_count > limit:
+                self._bad_input(
+                    PolicyViolation(
+                        f"over {limit} control frames in {_CONTROL_WINDOW_S:g} s",
+                        "control_frame_flood",
+                    )
+                )
+                return
+        if event == 9:
+            if self.options.auto_pong:
+                self._pong(payload)
+            self.ping_received(payload)
+        elif event == 10:
+            if payload == self._ping_payload:
+                self._ping_payload = None
+                self.latency = self.now - self._pinged_at
+            self.pong_received(payload)
+        else:
+            self._close_received(payload)
+
+    def _pong(self, payload: bytes) -> None:
+        """Answer a ping; only the newest while the peer does not read (§5.5.3)."""
+        if self.ready_state != _OPEN:
+            return
+        if self.writer.queued > self.options.write_high:
+            self._late_pong = payload
+            return
+        self.writer.frame(10, payload)
+        self.wrote()
+
+    def _close_received(self, payload: bytes) -> None:
+        rcvd = Close.parse(payload)
+        if self.close_sent is None and self.hold_end():
+            self._hold((rcvd,))
+        else:
+            self._answer_close(rcvd)
+
+    def _answer_close(self, rcvd: Close) -> None:
+        self.close_rcvd = rcvd
+        if self.close_sent is None:
+            self.rcvd_then_sent = True
+            self._send_close(Close(rcvd.code, rcvd.reason))
+        else:
+            self.rcvd_then_sent = False
+        self._end(at_once=not self.client)
+
+    # ---- the end, behind what came before it ----
+
+    def hold_end(self) -> bool:
+        """
+        Return whether the application has yet to act on what came before the end.
+
+        If so, neither a bad frame nor a close frame has an effect before
+        :meth:`release_end` is called; input that follows is dropped.
+        """
+        return False
+
+    def _hold(self, end: tuple[Any, ...]) -> None:
+        self.held = end
+        self.budget = 0
+        self.parser.discard()
+
+    def _bad_input(
+        self, failure: WebSocketException, code: int = 0, reason: str | None = None
+    ) -> None:
+        """Fail the connection for what the peer sent."""
+        if self.hold_end():
+            self._hold((failure, code, reason))
+        else:
+            self._fail(failure, code, reason)
+
+    def release_end(self) -> None:
+        """Let the end that is held have its effect, if there is one."""
+        end, self.held = self.held, None
+        if end is None:
+            return
+        if len(end) == 1:
+            self._answer_close(end[0])
+        else:
+            self._fail(*end)
+
+    def receive_eof(self) -> None:
+        """Take the news that the peer will send no more octets (RFC 6455 §7.1.5)."""
+        self.release_end()
+        self._end(at_once=True)
+
+    def connection_ended(self) -> None:
+        """Take the news that the stream of octets is gone."""
+        if self.held is not None:  # too late to answer, not to report
+            end, self.held = self.held[0], None
+            if isinstance(end, Close):
+                self.close_rcvd = end
+            elif self.failure is None:
+                self.failure = end
+        self.ended = True
+        self.ready_state = _CLOSED
+        self.parser.discard()
+
+    # ---- what happens; for a subclass to override ----
+
+    def ping_received(self, payload: bytes) -> None:
+        """Take a ping, which has been answered already."""
+        self._record(Event("ping", payload))
+
+    def pong_received(self, payload: bytes) -> None:
+        """Take a pong, asked for or not."""
+        self._record(Event("pong", payload))
+
+    def wrote(self) -> None:
+        """Note that there is something to send."""
+
+    def must_end(self, at_once: bool) -> None:
+        """
+        Note that nothing more will be sent, and that the stream should end.
+
+        Args:
+            at_once: End it as soon as everything is sent; else give the peer the time
+                up to :attr:`close_deadline` to end it first, as a client does.
+
+        """
+
+    def timer_changed(self, when: float) -> None:
+        """Note that :meth:`check_time` wants to be called at ``when``."""
+
+    def must_abort(self) -> None:
+        """Note that the peer let the closing handshake time out: cut the stream."""
+
+    def _record(self, event: Event) -> None:
+        if self._events is None:
+            self._events = []
+        self._events.append(event)
+
+    def events_received(self) -> list[Event]:
+        """Return the events since the last call, and forget them."""
+        events, self._events = self._events, None
+        return events or []
+
+    # ---- control frames to send ----
+
+    def output_flushed(self) -> None:
+        """Note that output went out: what had to wait for room can follow."""
+        if self._late_pong is not None:
+            payload, self._late_pong = self._late_pong, None
+            self._pong(payload)
+
+    def send_ping(self, payload: bytes) -> None:
+        """Queue a ping; ``payload`` has at most 125 octets (RFC 6455 §5.5.2)."""
+        self._send_control(9, payload)
+
+    def send_pong(self, payload: bytes) -> None:
+        """Queue a pong; ``payload`` has at most 125 octets (RFC 6455 §5.5.3)."""
+        self._send_control(10, payload)
+
+    def _send_control(self, opcode: int, payload: bytes) -> None:
+        if len(payload) > 125:
+            raise ValueError(
+                f"a control frame holds at most 125 octets, got {len(payload)}"
+            )
+        if self.ready_state != _OPEN:
+            raise self.closed_error()
+        self.writer.frame(opcode, payload)
+        self.wrote()
+
+    # ---- closing ----
+
+    def send_close(self, code: int = 1000, reason: str = "") -> None:
+        """
+        Start the closing handshake (RFC 6455 §7.1.2); does nothing if it has started.
+
+        Args:
+            code: Close code; 1005 sends a close frame without one.
+            reason: At most 123 octets of UTF-8.
+
+        Raises:
+            ProtocolError: The code must not be sent, or the reason is too long.
+
+        """
+        if self.ready_state != _OPEN:
+            return
+        self._send_close(Close(code, reason))
+        self.close_deadline = self.now + self.options.close_timeout
+        self.timer_changed(self.close_deadline)
+
+    def _send_close(self, close: Close) -> None:
+        # "No code" is a code for reports, and an empty payload on the wire (§7.1.5).
+        self.writer.frame(8, b"" if close.code == 1005 else close.serialize())
+        self.close_sent = close
+        self.ready_state = _CLOSING
+        self._late_pong = None
+        self.wrote()
+
+    def fail(self, code: int, reason: str = "") -> None:
+        """
+        Fail the connection (RFC 6455 §7.1.7): send a close frame, then end the stream.
+
+        Args:
+            code: Close code; 1006 sends no close frame.
+            reason: At most 123 octets of UTF-8.
+
+        """
+        self._fail(ProtocolError(reason, "failed", code), code, reason)
+
+    def _fail(
+        self, failure: WebSocketException, code: int = 0, reason: str | None = None
+    ) -> None:
+        if self.ended:
+            return
+        code = code or failure.code
+        if self.failure is None:
+            self.failure = failure
+        if self.ready_state == _OPEN and code != CloseCode.ABNORMAL_CLOSURE:
+            text = str(failure) if reason is None else reason
+            while len(text.encode()) > 123:
+                text = text[: len(text) - 1]
+            self._send_close(Close(code, text))
+        if isinstance(failure, SlowConsumer):
+            failure.sent = self.close_sent
+        self._end(at_once=True)
+
+    def _too_slow(self) -> None:
+        """Give up on a peer that does not read (policy violation, 1008)."""
+        limit = self.options.max_send_buffer
+        failure = SlowConsumer(self.close_rcvd, self.close_sent)
+        failure.__cause__ = PolicyViolation(
+            f"over {limit} octets wait to be sent", "slow_consumer"
+        )
+        self._fail(failure, int(CloseCode.POLICY_VIOLATION), "slow consumer")
+
+    def _end(self, *, at_once: bool) -> None:
+        """Read no more, and have the stream ended."""
+        if self.ended:
+            return
+        self.ended = True
+        self.budget = 0
+        self.parser.discard()
+        if self.ready_state == _OPEN:
+            self.ready_state = _CLOSING
+        self.close_deadline = self.now + self.options.close_timeout
+        self.must_end(at_once)
+        self.timer_changed(self.close_deadline)
+
+    # ---- keepalive, with the time as an argument ----
+
+    def _next_ping(self, now: float) -> float:
+        """Choose when to ping next: with jitter, so that peers spread out."""
+        return now + self.options.ping_interval * random.uniform(0.9, 1.0)
+
+    def check_time(self, now: float) -> float:
+        """
+        Do what is due: ping, or give up on a peer that is silent.
+
+        Args:
+            now: Current time in seconds.
+
+        Returns:
+            The time at which to call again, or 0.0 for never.
+
+        """
+        self.now = now
+        if self.ready_state == _CLOSED:
+            return 0.0
+        if self.ready_state == _CLOSING:
+            if now >= self.close_deadline:
+                self.must_abort()
+                return 0.0
+            return self.close_deadline
+        options = self.options
+        if options.ping_interval <= 0:
+            return 0.0
+        if self._pong_due > 0:
+            if self._alive_at > self._pinged_at:
+                self._pong_due = 0.0  # any octet is a sign of life
+            elif self.reading_paused:
+                self._pong_due = now + options.ping_timeout  # we do not listen
+            elif now >= self._pong_due:
+                self._fail(
+                    ProtocolError(
+                        "keepalive ping timeout",
+                        "keepalive_ping_timeout",
+                        int(CloseCode.INTERNAL_ERROR),
+                    )
+                )
+                return self.close_deadline
+        if now >= self._ping_at:
+            self._ping_at = self._next_ping(now)
+            if self.writer.queued <= options.write_high:
+                self._ping_payload = engine.masking_key()
+                self._pinged_at = now
+                if self._pong_due <= 0 and options.ping_timeout > 0:
+                    self._pong_due = now + options.ping_timeout
+                self.send_ping(self._ping_payload)
+        if self._pong_due > 0:
+            return min(self._ping_at, self._pong_due)
+        return self._ping_at
