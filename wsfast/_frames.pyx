@@ -2,9 +2,9 @@
 """
 Frames in C: octets to frames and to messages (RFC 6455 §5).
 
-What each class promises is written down once, in ``wsfast._pure_frames``; this module does
-the same faster. Payload octets are touched once on the way in: unmasked from the read
-buffer into the storage of the ``str`` or ``bytes`` that is delivered.
+What each class promises is written down once, in ``wsfast._pure_frames``; this module
+does the same faster. Payload octets are touched once on the way in: unmasked from the
+read buffer into the storage of the ``str`` or ``bytes`` that is delivered.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
@@ -324,8 +324,8 @@ cdef class MessageParser:
         """
         Say how much room to have once ``more`` octets have been added.
 
-        What has arrived decides, not what a header declares: no more than a few times as
-        much, and never more than the frame in progress and a step for later ones.
+        What has arrived decides, not what a header declares: no more than a few times
+        as much, and never more than the frame in progress and a step for later ones.
         """
         cdef uint64_t have = self._have + more
         cdef uint64_t whole = have + self._state.remaining
@@ -393,7 +393,8 @@ cdef class MessageParser:
         """Take ``n`` octets that were received at the place of :meth:`direct_room`."""
         cdef uint8_t *dst = self._dst + self._have
         cdef uint64_t offset = self._state.frame.length - self._state.remaining
-        cdef bint text = self._state.opcode == WSF_OP_TEXT and not self._state.compressed
+        cdef bint text = (self._state.opcode == WSF_OP_TEXT
+                          and not self._state.compressed)
 
         _csrc.wsf_parser_skip(&self._state, n)
         return self._unmask(dst, dst, n, offset, text)

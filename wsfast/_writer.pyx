@@ -2,9 +2,9 @@
 """
 Output in C: frames are laid down once, and leave in few, large pieces (RFC 6455 §5.2).
 
-What :class:`FrameWriter` promises is written down once, in ``wsfast._pure_writer``; this
-one does the same faster. Small payloads are copied behind their headers, so that one system
-call sends many frames; a large payload of a server is not copied at all.
+What :class:`FrameWriter` promises is written down once, in ``wsfast._pure_writer``;
+this one does the same faster. Small payloads are copied behind their headers, so that
+one system call sends many frames; a large payload of a server is not copied at all.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
@@ -206,7 +206,8 @@ cdef class FrameWriter:
             self._cap = cap
         return self._buf + self._stop
 
-    cdef int _by_reference(self, const uint8_t *data, size_t size, object owner) except -1:
+    cdef int _by_reference(self, const uint8_t *data, size_t size,
+                           object owner) except -1:
         cdef segment *s
         self._seal()
         s = self._new_segment()
