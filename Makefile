@@ -9,6 +9,8 @@ BASE_PYTHON ?= python3
 JOBS ?= 2
 PYTHON = $(VENV)/bin/python
 C_SOURCES = $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] bench/*/*.[ch])
+SMOKE_SERVERS = floor,wsfast,wsfast-callback
+SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
 .PHONY: help run test test-c test-py build lint types format bench bench-smoke \
 	wheel clean
@@ -25,7 +27,8 @@ test: test-c test-py ## every test; what is missing is left out by name
 
 test-c: build $(VENV)/.have-test
 	@$(MAKE) -s -C tests/c test
-	@$(PYTHON) -m tests.needs gcc clang -- $(MAKE) -s -C tests/c asan
+	@$(PYTHON) -m tests.needs gcc -- $(MAKE) -s -C tests/c asan-gcc
+	@$(PYTHON) -m tests.needs clang -- $(MAKE) -s -C tests/c asan-clang msan
 	@$(PYTHON) -m tests.needs qemu-aarch64 -- $(MAKE) -s -C tests/c qemu-aarch64
 	@$(PYTHON) -m tests.needs qemu-s390x -- $(MAKE) -s -C tests/c qemu-s390x
 
@@ -55,8 +58,9 @@ bench: build $(VENV)/.have-bench ## measure; see bench/README.md
 
 bench-smoke: build $(VENV)/.have-bench ## does all of it run? Measures nothing
 	$(PYTHON) -m pytest -q bench/micro --benchmark-disable
-	$(PYTHON) -m bench.load --cases echo64 --rounds 1 --seconds 0.3 --warmup 0.1 \
-		--output artifacts/bench-smoke
+	$(PYTHON) -m bench.load --cases echo64,storm,memory,client256 \
+		--servers $(SMOKE_SERVERS),$(SMOKE_CLIENTS) --rounds 1 --seconds 0.3 \
+		--warmup 0.1 --retries 0 --output artifacts/bench-smoke
 
 wheel: $(VENV)/.have-dev ## a source distribution and a wheel, in dist/
 	$(PYTHON) -m build
