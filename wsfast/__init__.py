@@ -11,7 +11,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ._sources import pure_wanted, use_sources
 from .version import version as __version__
+
+if pure_wanted():
+    use_sources()
 
 if TYPE_CHECKING:
     from .asyncio import (

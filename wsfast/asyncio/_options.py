@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from .. import engine
 from ..protocol.deflate import DeflateOptions
 from ..protocol.options import Options
 from .listener import Listener
@@ -79,19 +80,28 @@ def listener_factory(listener: object) -> Callable[[], Listener] | None:
     return None
 
 
-def reactor_for(loop: asyncio.AbstractEventLoop) -> Driver | None:
+def reactor_for(
+    loop: asyncio.AbstractEventLoop, busy_poll: float = 0.0
+) -> Driver | None:
     """
     Return the reactor of ``loop``.
+
+    Args:
+        loop: The event loop.
+        busy_poll: Seconds for which it shall poll without sleeping; it is shared, so
+            the longest that was asked for counts.
 
     Returns:
         None where there can be none, or with ``WSFAST_REACTOR=0`` in the environment.
 
     """
-    if os.environ.get("WSFAST_REACTOR") == "0":
+    if os.environ.get("WSFAST_REACTOR") == "0" or engine.KERNEL == "python":
         return None
     try:
         from . import _reactor  # type: ignore[attr-defined,unused-ignore]
     except ImportError:
         return None
-    reactor: Driver | None = _reactor.reactor_for(loop)
-    return reactor
+    reactor: Any = _reactor.reactor_for(loop)
+    if reactor is not None:
+        reactor.busy_poll = max(reactor.busy_poll, busy_poll)
+    return cast("Driver | None", reactor)

@@ -56,6 +56,7 @@ class Where:
     ssl_handshake_timeout: float | None
     ssl_shutdown_timeout: float | None
     reactor: bool
+    busy_poll: float = 0.0
 
     def __post_init__(self) -> None:
         given = [
@@ -115,7 +116,7 @@ class Listening:
         for sock in self.sockets:
             sock.listen(where.backlog)
         if where.reactor and where.ssl is None:
-            self._reactor = reactor_for(loop)
+            self._reactor = reactor_for(loop, where.busy_poll)
         self.active = True
         if self._reactor is not None:
             for sock in self.sockets:

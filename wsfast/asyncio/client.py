@@ -40,6 +40,7 @@ from ._options import (
     compression_of,
     listener_factory,
     make_options,
+    reactor_for,
 )
 from ._stream import StreamLink, link_for, stream_driver_for
 from .connection import Connection
@@ -153,6 +154,7 @@ class connect:  # noqa: N801 - it is used like a function
         create_connection: Subclass of :class:`ClientConnection` to use.
         reactor: Run in the event loop's own readiness set where that is possible,
             rather than over a transport.
+        busy_poll: As for :func:`serve`.
         kwargs: Passed to :meth:`asyncio.loop.create_connection`: ``ssl``, ``sock``,
             ``host``, ``port``, ``local_addr``, ``server_hostname``, ...
 
@@ -189,6 +191,7 @@ class connect:  # noqa: N801 - it is used like a function
         max_queue_size: int | None = 1 << 20,
         write_limit: int | tuple[int, int | None] = 64 * 1024,
         max_send_buffer: int | None = 1 << 20,
+        overflow: Literal["close", "drop", "wait"] = "close",
         auto_pong: bool = True,
         text_as_bytes: bool = False,
         listener: ListenerLike | None = None,
@@ -196,6 +199,7 @@ class connect:  # noqa: N801 - it is used like a function
         logger: Logger | None = None,
         create_connection: type[ClientConnection] | None = None,
         reactor: bool = True,
+        busy_poll: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self.uri = uri
@@ -220,6 +224,7 @@ class connect:  # noqa: N801 - it is used like a function
             max_queue_size=max_queue_size,
             write_limit=write_limit,
             max_send_buffer=max_send_buffer,
+            overflow=overflow,
             ping_interval=ping_interval,
             ping_timeout=ping_timeout,
             close_timeout=close_timeout,
@@ -239,6 +244,7 @@ class connect:  # noqa: N801 - it is used like a function
             raise TypeError(f"listener is not a Listener: {listener!r}")
         self._create_connection = create_connection or ClientConnection
         self._reactor = reactor
+        self._busy_poll = busy_poll
         self._kwargs = kwargs
 
     # ---- one attempt ----
@@ -268,6 +274,7 @@ class connect:  # noqa: N801 - it is used like a function
                 kwargs.setdefault("port", uri.port)
         transport, link = await create(lambda: StreamLink(driver), **kwargs)
         if kwargs.get("ssl") is None and self._reactor:
+            reactor_for(loop, self._busy_poll)
             return link_for(transport, reactor=True, link=link), link
         return link, link
 

@@ -8,6 +8,7 @@ cdef int _OPEN
 cdef int _CLOSED
 cdef Py_ssize_t FLUSH_AT
 cdef Later DONE
+cdef Later DROPPED
 
 
 cdef class Connection(Inbound):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .. import engine
 from ..exceptions import ConcurrencyError
 from .inbound import Inbound
-from .waiter import DONE, Later
+from .waiter import DONE, DROPPED, Later
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -236,7 +236,8 @@ class Connection(Inbound):
 
         Returns:
             An awaitable that is done already, unless the output is above its high-water
-            mark: then it is done when the output is below its low-water mark.
+            mark: then it is done when the output is below its low-water mark. It gives
+            None, or False if the message was dropped (``overflow="drop"``).
 
         Raises:
             ConnectionClosed: The connection is not open.
@@ -251,7 +252,8 @@ class Connection(Inbound):
             return self._send_other(message, text, compress)
         if self._fragmenting is not None:
             return self._send_behind(opcode, message, compress)
-        self.send_message(opcode, message, True, compress)
+        if not self.send_message(opcode, message, True, compress):
+            return DROPPED
         if self.writer.queued > self.options.write_high:
             self._was_high = True
             return Later(self.drain)
@@ -360,9 +362,8 @@ class Connection(Inbound):
         """
         if self.ready_state != _OPEN:
             raise self.closed_error()
-        if self.writer.queued > self.options.max_send_buffer:
-            self._too_slow()
-            raise self.closed_error()
+        if self.writer.queued > self.options.max_send_buffer and self.overflown(2):
+            return
         self.writer.raw(frame)
         self.wrote()
 

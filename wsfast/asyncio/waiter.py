@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .link import Driver
 
-__all__ = ["DONE", "Later", "Waiter"]
+__all__ = ["DONE", "DROPPED", "Later", "Waiter"]
 
 
 class Waiter:
@@ -196,3 +196,6 @@ Coroutine.register(Later)
 
 #: What an operation returns that left nothing to wait for.
 DONE = Later()
+
+#: What ``send()`` returns for a message that was dropped.
+DROPPED = Later(None, False)

@@ -47,6 +47,7 @@ class Protocol(Lifecycle):
         stop: Parse no further for now.
         failure: Why the connection was failed, or None.
         lost_by: The error with which the stream ended, or None.
+        dropped: Messages that were not sent because the peer was too slow.
         latency: Round-trip time of the last ping that was answered, in seconds.
 
     """
@@ -66,6 +67,7 @@ class Protocol(Lifecycle):
         self._sending_compressed = False
         self._decoder: Any = None
         self._inflated = 0
+        self.dropped = 0
 
     def negotiated(self, deflate: Any) -> None:
         """
@@ -90,10 +92,9 @@ class Protocol(Lifecycle):
         replies are queued, before the close frame.
         """
         self.parser.feed(data)
-        while True:
+        self.budget = PASS_BUDGET
+        while self.run() and not self.stop:
             self.budget = PASS_BUDGET
-            if not self.run():
-                return
 
     def run(self) -> bool:
         """
@@ -213,7 +214,11 @@ class Protocol(Lifecycle):
 
     def data_to_send(self) -> bytes:
         """Return the octets that are to be sent, and forget them."""
-        return self.writer.take()
+        data: bytes = self.writer.take()
+        if self._late_pong is not None:
+            self.output_flushed()
+            data += self.writer.take()
+        return data
 
     def send_message(
         self,
@@ -221,7 +226,7 @@ class Protocol(Lifecycle):
         payload: Any,
         fin: bool = True,
         compress: bool | None = None,
-    ) -> None:
+    ) -> bool:
         """
         Queue a data frame (RFC 6455 §5.6).
 
@@ -232,6 +237,9 @@ class Protocol(Lifecycle):
             compress: Whether to compress the message, if that was negotiated; None to
                 leave it to the threshold. Its first fragment decides.
 
+        Returns:
+            False if the message was dropped, as ``overflow`` of the options has it.
+
         Raises:
             ConnectionClosed: The connection is not open. SlowConsumer, one of these, if
                 the peer left more than ``max_send_buffer`` octets unread.
@@ -239,9 +247,8 @@ class Protocol(Lifecycle):
         """
         if self.ready_state != _OPEN:
             raise self.closed_error()
-        if self.writer.queued > self.options.max_send_buffer:
-            self._too_slow()
-            raise self.closed_error()
+        if self.writer.queued > self.options.max_send_buffer and self.overflown(opcode):
+            return False
         if opcode == 0 and self._sending_opcode == 0:
             raise ValueError("there is no fragmented message to continue")
         if opcode != 0 and self._sending_opcode != 0:
@@ -259,6 +266,29 @@ class Protocol(Lifecycle):
         elif opcode == 0:
             self._sending_opcode = 0
         self.wrote()
+        return True
+
+    def overflown(self, opcode: int) -> bool:
+        """
+        Apply the policy for peers that are too slow: the output is over its limit.
+
+        Args:
+            opcode: Of the frame to be queued; a message that has begun goes on.
+
+        Returns:
+            True to drop the message.
+
+        Raises:
+            SlowConsumer: The connection has been failed.
+
+        """
+        if opcode == 0:
+            return False
+        if self.options.drop_overflow:
+            self.dropped += 1
+            return True
+        self._too_slow()
+        raise self.closed_error()
 
     def _send_deflated(
         self, opcode: int, payload: Any, fin: bool, compress: bool | None

@@ -8,6 +8,7 @@ cdef class Options:
     cdef readonly long long write_high
     cdef readonly long long write_low
     cdef readonly long long max_send_buffer
+    cdef readonly bint drop_overflow
     cdef readonly double ping_interval
     cdef readonly double ping_timeout
     cdef readonly double close_timeout

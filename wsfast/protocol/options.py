@@ -24,8 +24,11 @@ class Options:
         max_queue_size: The same, in octets.
         write_limit: Octets in the output above which ``send()`` waits, or a pair of
             high and low-water marks.
-        max_send_buffer: Octets in the output at which the peer counts as too slow, and
-            the connection fails with 1008; ``None`` for no limit.
+        max_send_buffer: Octets in the output above which ``overflow`` says what becomes
+            of one more message; ``None`` for no limit.
+        overflow: ``"close"`` fails the connection with 1008, and ``send()`` raises
+            ``SlowConsumer``; ``"drop"`` drops the message, and what ``send()`` returned
+            gives False; ``"wait"`` queues it all the same, for senders that await.
         ping_interval: Seconds between keepalive pings; ``None`` for none.
         ping_timeout: Seconds without any octet from the peer after a keepalive ping
             until the connection fails with 1011; ``None`` to wait for ever.
@@ -45,6 +48,7 @@ class Options:
         max_queue_size: int | None = 1 << 20,
         write_limit: int | tuple[int, int | None] = 64 * 1024,
         max_send_buffer: int | None = 1 << 20,
+        overflow: str = "close",
         ping_interval: float | None = 20.0,
         ping_timeout: float | None = 20.0,
         close_timeout: float | None = 10.0,
@@ -55,13 +59,18 @@ class Options:
         self.max_fragments = -1 if max_fragments is None else max_fragments
         self.max_control_rate = -1 if max_control_rate is None else max_control_rate
         high, low = _marks(max_queue)
-        self.queue_high, self.queue_low = high, low
-        self.queue_size = NO_LIMIT if max_queue_size is None else max_queue_size
+        self.queue_high, self.queue_low = max(high, 1), low  # room for one there is
+        self.queue_size = NO_LIMIT if max_queue_size is None else max(max_queue_size, 1)
         self.write_high, self.write_low = _marks(write_limit)
-        self.max_send_buffer = NO_LIMIT if max_send_buffer is None else max_send_buffer
+        if overflow not in ("close", "drop", "wait"):
+            raise ValueError(f"overflow must be close, drop or wait, got {overflow!r}")
+        if max_send_buffer is None or overflow == "wait":
+            max_send_buffer = NO_LIMIT
+        self.max_send_buffer = max_send_buffer
+        self.drop_overflow = overflow == "drop"
         self.ping_interval = 0.0 if ping_interval is None else float(ping_interval)
         self.ping_timeout = 0.0 if ping_timeout is None else float(ping_timeout)
-        self.close_timeout = 0.0 if close_timeout is None else float(close_timeout)
+        self.close_timeout = -1.0 if close_timeout is None else float(close_timeout)
         self.auto_pong = auto_pong
         self.text_as_bytes = text_as_bytes
 
