@@ -195,7 +195,7 @@ class StreamLink(Link, asyncio.BufferedProtocol):
                 connection.serve()
         finally:
             self.driver.leave()
-        self._after_input()
+            self._after_input()
 
     def _update_reading(self) -> None:
         """Read from the transport unless there is reason not to."""
@@ -281,14 +281,17 @@ class StreamLink(Link, asyncio.BufferedProtocol):
         try:
             if self.connection is not None:
                 self.connection.receive(view)
-                self._after_input()
             elif self.receiver is not None:
                 self.receiver.data_received(bytes(view))
             else:
                 self.early += view
+        except (KeyboardInterrupt, SystemExit) as exc:
+            # A loop may take it for an error of the transport. This ends the loop's run.
+            driver.loop.call_soon(_raise, exc)
         finally:
             driver.buffer_taken = False
             driver.leave()
+            self._after_input()
 
     def eof_received(self) -> bool:
         """Note that the peer has ended its side: the transport then ends ours."""
@@ -306,6 +309,8 @@ class StreamLink(Link, asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """Go on writing."""
         self._write_paused = False
+        if self.connection is not None:
+            self.connection.output_moved()
         self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -319,6 +324,10 @@ class StreamLink(Link, asyncio.BufferedProtocol):
             connection.lost(exc)
         elif receiver is not None:
             receiver.connection_lost(exc)
+
+
+def _raise(exc: BaseException) -> None:
+    raise exc
 
 
 def link_for(

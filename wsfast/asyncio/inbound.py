@@ -249,6 +249,10 @@ class Inbound(Protocol):
         self._hold_passes = 0
         self._receiver: Receiver | None = None
 
+    def time(self) -> float:
+        """Return the driver's time."""
+        return self.link.driver.time()
+
     # ---- octets in ----
 
     def receive(self, data: bytes | memoryview) -> None:

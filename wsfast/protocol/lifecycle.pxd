@@ -48,6 +48,8 @@ cdef class Lifecycle:
     cpdef object must_end(self, bint at_once)
     cpdef object must_abort(self)
     cpdef object timer_changed(self, double when)
+    cpdef double time(self) except? -1
+    cpdef object output_moved(self)
     cpdef object receive_eof(self)
     cpdef object connection_ended(self)
     cpdef object output_flushed(self)

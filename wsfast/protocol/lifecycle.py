@@ -161,6 +161,7 @@ class Lifecycle:
         elif event == 10:
             if payload == self._ping_payload:
                 self._ping_payload = None
+                self._pong_due = 0.0  # even if the clock has not moved since the ping
                 self.latency = self.now - self._pinged_at
             self.pong_received(payload)
         else:
@@ -246,6 +247,10 @@ class Lifecycle:
 
     # ---- what happens; for a subclass to override ----
 
+    def time(self) -> float:
+        """Return the current time, where :attr:`now` may be that of old input."""
+        return self.now
+
     def ping_received(self, payload: bytes) -> None:
         """Take a ping, which has been answered already."""
         self._record(Event("ping", payload))
@@ -291,6 +296,10 @@ class Lifecycle:
             payload, self._late_pong = self._late_pong, None
             self._pong(payload)
 
+    def output_moved(self) -> None:
+        """Note that the peer made room for output that was stuck: it is alive."""
+        self._alive_at = self.time()
+
     def send_ping(self, payload: bytes) -> None:
         """Queue a ping; ``payload`` has at most 125 octets (RFC 6455 §5.5.2)."""
         self._send_control(9, payload)
@@ -326,8 +335,13 @@ class Lifecycle:
         if self.ready_state != _OPEN:
             return
         self._send_close(Close(code, reason))
-        self.close_deadline = self.now + self.options.close_timeout
-        self.timer_changed(self.close_deadline)
+        self._expect_end()
+
+    def _expect_end(self) -> None:
+        """Have the stream cut, unless it ends within the time for that."""
+        if self.options.close_timeout >= 0:
+            self.close_deadline = self.time() + self.options.close_timeout
+            self.timer_changed(self.close_deadline)
 
     def _send_close(self, close: Close) -> None:
         # "No code" is a code for reports, and an empty payload on the wire (§7.1.5).
@@ -383,9 +397,8 @@ class Lifecycle:
         self.parser.discard()
         if self.ready_state == _OPEN:
             self.ready_state = _CLOSING
-        self.close_deadline = self.now + self.options.close_timeout
+        self._expect_end()
         self.must_end(at_once)
-        self.timer_changed(self.close_deadline)
 
     # ---- keepalive, with the time as an argument ----
 
@@ -408,7 +421,7 @@ class Lifecycle:
         if self.ready_state == _CLOSED:
             return 0.0
         if self.ready_state == _CLOSING:
-            if now >= self.close_deadline:
+            if now >= self.close_deadline > 0:
                 self.must_abort()
                 return 0.0
             return self.close_deadline
@@ -431,12 +444,14 @@ class Lifecycle:
                 return self.close_deadline
         if now >= self._ping_at:
             self._ping_at = self._next_ping(now)
+            self._pinged_at = now
+            if self._pong_due <= 0 and options.ping_timeout > 0:
+                self._pong_due = now + options.ping_timeout
             if self.writer.queued <= options.write_high:
                 self._ping_payload = engine.masking_key()
-                self._pinged_at = now
-                if self._pong_due <= 0 and options.ping_timeout > 0:
-                    self._pong_due = now + options.ping_timeout
                 self.send_ping(self._ping_payload)
+            else:  # it would wait behind all that: see output_moved()
+                self._ping_payload = None
         if self._pong_due > 0:
             return min(self._ping_at, self._pong_due)
         return self._ping_at
