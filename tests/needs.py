@@ -32,6 +32,11 @@ def _program(*names: str) -> Callable[[], str | None]:
     return lambda: next(filter(None, map(shutil.which, names)), None)
 
 
+def _node() -> str | None:
+    """Return Node, if npm is there to fetch packages for it."""
+    return shutil.which("node") if shutil.which("npm") else None
+
+
 def _python27() -> str | None:
     """Return a Python 2.7 that runs, on PATH or kept by pyenv."""
     candidates = [shutil.which("python2.7"), shutil.which("python2")]
@@ -96,7 +101,7 @@ TOOLS = {
         "qemu-user gcc-s390x-linux-gnu libc6-dev-s390x-cross",
         _cross("s390x-linux-gnu", "s390x"),
     ),
-    "node": Tool("interop with ws of npm", "nodejs npm", _program("node", "nodejs")),
+    "node": Tool("interop with ws of npm", "nodejs npm", _node),
     "chromium": Tool(
         "the demo's page and interop in a browser",
         "chromium",
