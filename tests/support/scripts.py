@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tests.support.tour import obey, tour
+
 Emit = Callable[..., None]
 
 
@@ -172,7 +174,9 @@ SCRIPTS: dict[str, Callable[..., Awaitable[None]]] = {
         cut_sends,
         ask,
         keep,
+        obey,
         pieces,
+        tour,
     )
 }
 

@@ -56,6 +56,7 @@ TARGETS = {
     for target in (
         Target("wsfast", "wsfast", (REACTOR, TRANSPORT), own=True),
         Target("websockets", "websockets", (TRANSPORT,)),
+        Target("picows", "picows.websockets", (TRANSPORT,)),
     )
 }
 
