@@ -3,6 +3,7 @@
 cdef class Driver:
     cdef readonly object loop
     cdef readonly list dirty
+    cdef readonly object done
     cdef public bint in_pass
     cdef public bint direct
     cdef bint _flush_due

@@ -48,6 +48,7 @@ class Driver:
     Attributes:
         dirty: Links that have something to write.
         in_pass: Octets are being delivered; what is written leaves at the end.
+        done: A future with the result None, for the tasks that are stepped directly.
         direct: A waiting task may be stepped here and now: no task is running.
 
     """
@@ -57,6 +58,8 @@ class Driver:
         self.dirty: list[Link] = []
         self.in_pass = False
         self.direct = False
+        self.done: asyncio.Future[None] = asyncio.Future(loop=loop)
+        self.done.set_result(None)
         self._flush_due = False
         self._slots: dict[int, list[Timed | None]] = {}
         self._tick: asyncio.TimerHandle | None = None

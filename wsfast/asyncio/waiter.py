@@ -1,3 +1,4 @@
+# cython: binding=False
 """
 What a task waits on in ``recv()``, and what ``send()`` returns.
 
@@ -61,7 +62,8 @@ class Waiter:
         self._callback = self._context = None
         driver.direct = False  # from here on a task is running
         try:
-            context.run(callback, self)
+            # A task asks a future of asyncio's own faster than any other for the result.
+            context.run(callback, driver.done)
         finally:
             driver.direct = True
 
