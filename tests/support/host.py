@@ -80,6 +80,7 @@ class Host:
                 conn=number,
                 path=ws.request.path,
                 subprotocol=ws.subprotocol,
+                link=link_of(ws),
             )
             try:
                 assert script is not None
@@ -147,7 +148,7 @@ class Host:
             taken = loop.time() - start
             emit("refused", id=ident, seconds=taken, **describe(exc, None))
             return
-        emit("open", id=ident, conn=ident, subprotocol=ws.subprotocol)
+        emit("open", id=ident, conn=ident, subprotocol=ws.subprotocol, link=link_of(ws))
         self.connections[-ident] = ws
         try:
             await self.play(ident, ident, script, ws, command.get("argument"))
@@ -203,6 +204,11 @@ class Host:
             command = json.loads(line)
             task = loop.create_task(self.perform(command))
             self.tasks[command["id"]] = task
+
+
+def link_of(ws: Any) -> str:
+    """Return the kind of way to the octets that a connection has."""
+    return type(getattr(ws, "link", None)).__name__
 
 
 def describe(exc: BaseException | None, ws: Any) -> dict[str, Any]:

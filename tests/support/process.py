@@ -43,7 +43,7 @@ class Child:
             stderr=subprocess.PIPE,
         )
         self.pid = self.process.pid
-        self.changed = threading.Condition()
+        self.changed = threading.Condition(threading.RLock())
         self.lines: list[str] = []
         self.log: list[str] = []
         self.over = False

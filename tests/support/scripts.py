@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -89,6 +90,15 @@ async def eager(ws: Any, tally: Tally, argument: Any) -> None:
         await ws.recv()
 
 
+async def stall(ws: Any, tally: Tally, argument: Any) -> None:
+    """Echo, and keep the event loop for itself now and then: what no one should do."""
+    while True:
+        await ws.send(await ws.recv())
+        tally.messages += 1
+        if tally.messages % 20 == 0:
+            time.sleep(0.7)  # noqa: ASYNC251
+
+
 async def fail(ws: Any, tally: Tally, argument: Any) -> None:
     """Raise on the first message."""
     tally.add(await ws.recv())
@@ -163,6 +173,7 @@ SCRIPTS: dict[str, Callable[..., Awaitable[None]]] = {
         echo,
         echo_for,
         sink,
+        stall,
         drip,
         deaf,
         flood,
