@@ -15,13 +15,15 @@ from typing import Any
 import pytest
 
 import wsfast
+import wsfast.engine
 from tests.asyncio.wire import Wires
 from wsfast.asyncio import ClientConnection, Server, connect, serve
 
 LOCALHOST_PEM = Path(__file__).parents[1] / "support" / "localhost.pem"
 
 HAVE_REACTOR = (
-    importlib.util.find_spec("wsfast.asyncio._reactor") is not None
+    wsfast.engine.KERNEL != "python"
+    and importlib.util.find_spec("wsfast.asyncio._reactor") is not None
     and os.environ.get("WSFAST_REACTOR") != "0"
 )
 
