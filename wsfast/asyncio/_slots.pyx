@@ -62,14 +62,22 @@ cdef extern from *:
         return wsf_as_next(wsf_later_step, self);
     }
 
+    static PyObject *wsf_receiver_await(PyObject *self)
+    {
+        Py_INCREF(self);
+        return self;
+    }
+
     static void wsf_install(PyObject *receiver, wsf_step receiver_step,
-                            PyObject *later, wsf_step later_step)
+                            PyObject *later, wsf_step later_step, unaryfunc later_await)
     {
         PyTypeObject *r = (PyTypeObject *)receiver;
         PyTypeObject *l = (PyTypeObject *)later;
 
         wsf_receiver_step = receiver_step;
         wsf_later_step = later_step;
+        r->tp_as_async->am_await = wsf_receiver_await;
+        l->tp_as_async->am_await = later_await;
         r->tp_iternext = wsf_receiver_next;
         l->tp_iternext = wsf_later_next;
         r->tp_as_async->am_send = (sendfunc)wsf_receiver_send;
@@ -79,8 +87,9 @@ cdef extern from *:
     }
     """
     ctypedef PyObject *(*wsf_step)(PyObject *self, int *done) except NULL
+    ctypedef PyObject *(*unaryfunc)(PyObject *self) except NULL
     void wsf_install(object receiver, wsf_step receiver_step, object later,
-                     wsf_step later_step)
+                     wsf_step later_step, unaryfunc later_await)
 
 
 cdef object receiver_step(Receiver receiver, int *done):
@@ -108,4 +117,11 @@ cdef object later_step(Later later, int *done):
         return end.value
 
 
-wsf_install(Receiver, <wsf_step>receiver_step, Later, <wsf_step>later_step)
+cdef object later_await(Later later):
+    if later._finish is None:
+        return later
+    return later._finish().__await__()
+
+
+wsf_install(Receiver, <wsf_step>receiver_step, Later, <wsf_step>later_step,
+            <unaryfunc>later_await)
