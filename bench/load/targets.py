@@ -56,6 +56,7 @@ _TARGETS = [
     Target("raw-c", "C, TCP only", (str(BUILD / "floor"), "--raw"), raw=True),
     _server("wsfast-callback", "wsfast, callback", "wsfast_callback"),
     _server("wsfast", "wsfast, coroutine", "wsfast_coroutine"),
+    _server("wsfast-polling", "wsfast, callback, polling", "wsfast_polling"),
     _server(
         "wsfast-asyncio",
         "wsfast, coroutine, asyncio loop",
