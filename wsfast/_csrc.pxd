@@ -111,8 +111,8 @@ cdef extern from "wsf_parser.h" nogil:
         bint frame_end
 
     void wsf_parser_init(wsf_parser *s, bint expect_masked)
-    wsf_status wsf_parser_next(wsf_parser *s, const uint8_t **cursor, const uint8_t *end,
-                               wsf_piece *piece)
+    wsf_status wsf_parser_next(wsf_parser *s, const uint8_t **cursor,
+                               const uint8_t *end, wsf_piece *piece)
     bint wsf_parser_short(wsf_parser *s, const uint8_t **cursor, const uint8_t *end,
                           wsf_piece *piece)
     void wsf_parser_skip(wsf_parser *s, size_t n)

@@ -9,8 +9,8 @@ cdef enum:
     KEEP_MIN = 128 * 1024
 
 
-# Return storage for at least `whole` octets that is there already, as a new reference, and
-# say how many it has room for; NULL, and no exception, if there is none.
+# Return storage for at least `whole` octets that is there already, as a new reference,
+# and say how many it has room for; NULL, and no exception, if there is none.
 cdef PyObject *take_storage(bint as_str, size_t whole, size_t *room) noexcept
 
 # Keep a message's storage, which has `room` octets, for when nobody else refers to it.

@@ -1,10 +1,10 @@
 """
 Storage of long messages, used again.
 
-A message of a megabyte that is freed goes back to the operating system, and the next one
-costs a page fault per 4 KiB: more than receiving, unmasking and sending it. So the last
-few long messages are remembered, and the storage of one to which nothing refers any more
-is used for the next. At most :data:`KEEP_OCTETS` are held that way.
+A message of a megabyte that is freed goes back to the operating system, and the next
+one costs a page fault per 4 KiB: more than receiving, unmasking and sending it. So the
+last few long messages are remembered, and the storage of one to which nothing refers
+any more is used for the next. At most :data:`KEEP_OCTETS` are held that way.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING

@@ -31,7 +31,8 @@ cdef class FrameWriter:
     cdef size_t gather(self, void *iovecs, size_t most) noexcept
 
     cdef uint8_t *_grow(self, size_t more) except NULL
-    cdef int _by_reference(self, const uint8_t *data, size_t size, object owner) except -1
+    cdef int _by_reference(self, const uint8_t *data, size_t size,
+                           object owner) except -1
     cdef int _seal(self) except -1
     cdef segment *_new_segment(self) except NULL
     cdef void _free_segment(self, segment *s) noexcept

@@ -28,8 +28,9 @@ __all__ = ["Listening", "Where"]
 
 Accept = Callable[["Link", float], None]
 
-#: Clients that the event loop accepts in one go. asyncio takes this from the backlog, and
-#: goes on as often when it is out of descriptors, with a traceback in the log each time.
+#: Clients that the event loop accepts in one go. asyncio takes this from the backlog,
+#: and goes on as often when it is out of descriptors, with a traceback in the log each
+#: time.
 ACCEPT_BATCH = 8
 
 

@@ -2,10 +2,10 @@
 Awaiting without an exception per message.
 
 A class of Cython's returns the result of an ``await`` as Python does, by raising
-``StopIteration``, which costs more than all else on the way of a short message. Importing
-this module gives :class:`~wsfast.asyncio.inbound.Receiver` and
-:class:`~wsfast.asyncio.waiter.Later` the slots by which the interpreter takes such a result
-directly; what they do stays as their methods say.
+``StopIteration``, which costs more than all else on the way of a short message.
+Importing this module gives :class:`~wsfast.asyncio.inbound.Receiver` and
+:class:`~wsfast.asyncio.waiter.Later` the slots by which the interpreter takes such a
+result directly; what they do stays as their methods say.
 """
 
 from cpython.object cimport PyObject

@@ -286,7 +286,7 @@ class StreamLink(Link, asyncio.BufferedProtocol):
             else:
                 self.early += view
         except (KeyboardInterrupt, SystemExit) as exc:
-            # A loop may take it for an error of the transport. This ends the loop's run.
+            # A loop may take it for a transport's error. This ends the loop's run.
             driver.loop.call_soon(_raise, exc)
         finally:
             driver.buffer_taken = False

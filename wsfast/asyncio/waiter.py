@@ -62,7 +62,7 @@ class Waiter:
         self._callback = self._context = None
         driver.direct = False  # from here on a task is running
         try:
-            # A task asks a future of asyncio's own faster than any other for the result.
+            # A task is fastest in asking a future of asyncio's own for the result.
             context.run(callback, driver.done)
         finally:
             driver.direct = True
