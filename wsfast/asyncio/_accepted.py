@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..protocol.deflate import Deflate
     from ..protocol.http import Request, Response
     from ..protocol.options import Options
+    from ._options import Logger
     from .link import Link
     from .listener import Listener
     from .server import Server
@@ -29,6 +30,8 @@ class ServerConnection(Connection):
         username: Who the client is, if :func:`basic_auth` let it in.
 
     """
+
+    __slots__ = ("server",)
 
     server: Server
     username: str
@@ -52,14 +55,18 @@ class ServerConnection(Connection):
             client=False,
             deflate=deflate,
             request=request,
-            response=response,
+            response=response if server.has_hooks else server.answer,
             subprotocol=subprotocol,
             listener=listener,
-            logger=server.logger,
         )
         self.server = server
         if response is None:
             self.ready_state = 0  # CONNECTING
+
+    @property
+    def logger(self) -> Logger:
+        """Where the server logs."""
+        return self.server.logger
 
     def accepted(
         self, response: Response, subprotocol: str | None, deflate: Deflate | None

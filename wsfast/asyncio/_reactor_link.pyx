@@ -209,7 +209,7 @@ cdef class ReactorLink(Source):
 
         self.dirty = True  # what is queued meanwhile leaves below, in one go
         try:
-            more = conn.serve()
+            more = conn._serve()
         finally:
             # The window may be the shared buffer, which the next connection gets.
             if conn.parser._pos != conn.parser._end:

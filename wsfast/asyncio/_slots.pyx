@@ -102,7 +102,7 @@ cdef object receiver_step(Receiver receiver, int *done):
         done[0] = 1
         if receiver.peek:
             return None
-        return connection.take_message(receiver.decode)
+        return connection._take_message(receiver.decode)
     return receiver.suspend()
 
 

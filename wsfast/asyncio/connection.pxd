@@ -11,21 +11,29 @@ cdef Later DONE
 cdef Later DROPPED
 
 
+cdef class Extras:
+    cdef dict pings
+    cdef list drainers
+    cdef list closers
+    cdef object fragmenting
+    cdef list behind
+    cdef object id
+    cdef object logger
+
+
 cdef class Connection(Inbound):
-    cdef public object request
-    cdef public object response
+    cdef dict __dict__               # whatever the application may note here
+    cdef object __weakref__
+    cdef object _request             # the octets of its head, until somebody looks
+    cdef object _response
     cdef public object subprotocol
-    cdef public object listener
-    cdef public long long timer_slot
-    cdef public long long timer_index
-    cdef dict _pings
-    cdef list _drainers
-    cdef list _closers
-    cdef list _behind
-    cdef object _fragmenting
-    cdef bint _was_high
-    cdef object _id
-    cdef object _logger
+    cdef Extras _extras
+    cdef public int timer_slot
+    cdef public int timer_index
+    cdef public int place            # among the connections of a server
+    cdef unsigned char _was_high
 
     cpdef object lost(self, object exc)
     cdef object _resolve_drainers(self)
+    cdef Extras _more(self)
+    cdef object _tell_waiting(self, Extras extras)

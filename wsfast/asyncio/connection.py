@@ -12,18 +12,19 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import engine
 from ..exceptions import ConcurrencyError
+from ..protocol.http import Request
 from .inbound import Inbound
 from .waiter import DONE, DROPPED, Later
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ..protocol.http import Request, Response
+    from ..protocol.http import Response
     from ..protocol.options import Options
     from .link import Link
     from .listener import Listener
@@ -35,6 +36,31 @@ _CLOSED = 3
 
 #: Output is handed to the system at once, not at the end of the pass, from here on.
 FLUSH_AT = 32 * 1024
+
+
+class Extras:
+    """
+    What most connections do not have; made when the first of it is needed.
+
+    Attributes:
+        pings: Pings that wait for their pongs: by payload, the future and the time.
+        drainers: Futures of those that wait for room in the output.
+        closers: Futures of those that wait for the end.
+        fragmenting: Future of the end of the fragmented message that is being sent.
+        behind: Messages that wait for that.
+        id: Unique identifier.
+        logger: Where to log.
+
+    """
+
+    def __init__(self) -> None:
+        self.pings: dict[bytes, tuple[asyncio.Future[float], float]] = {}
+        self.drainers: list[asyncio.Future[None]] = []
+        self.closers: list[asyncio.Future[None]] = []
+        self.fragmenting: asyncio.Future[None] | None = None
+        self.behind: list[tuple[int, Any, bool | None]] = []
+        self.id: uuid.UUID | None = None
+        self.logger: Any = None
 
 
 class Connection(Inbound):
@@ -50,14 +76,12 @@ class Connection(Inbound):
         client: Whether we are the client.
         deflate: The negotiated permessage-deflate, or None.
         request: The handshake's request.
-        response: The handshake's response.
+        response: The handshake's response, or what makes it, given the request.
         subprotocol: The negotiated subprotocol, or None.
         listener: Called for what happens, instead of ``recv()``.
         logger: Where to log; by default ``wsfast.client`` or ``wsfast.server``.
 
     Attributes:
-        request: The opening handshake's request.
-        response: The opening handshake's response.
         subprotocol: The negotiated subprotocol, or None (RFC 6455 §1.9).
         latency: Round-trip time in seconds of the last ping answered; 0.0 before.
 
@@ -71,33 +95,29 @@ class Connection(Inbound):
         client: bool,
         deflate: Any = None,
         request: Request | None = None,
-        response: Response | None = None,
+        response: Response | Callable[[Request], Response] | None = None,
         subprotocol: str | None = None,
         listener: Listener | None = None,
         logger: Any = None,
     ) -> None:
-        Inbound.__init__(
-            self,
-            link,
-            options,
-            client=client,
-            deflate=deflate,
-            on_message=None if listener is None else listener.on_message,
-        )
-        self.request = request
-        self.response = response
+        self._join(link, options, client, deflate, listener)
+        self._request: Request | bytes | None = None
+        if request is not None:
+            self._request = request.head_as_received() or request
+        self._response = response
         self.subprotocol = subprotocol
-        self.listener = listener
         self.timer_slot = 0
         self.timer_index = 0
-        self._pings: dict[bytes, tuple[asyncio.Future[float], float]] | None = None
-        self._drainers: list[asyncio.Future[None]] | None = None
-        self._closers: list[asyncio.Future[None]] | None = None
-        self._fragmenting: asyncio.Future[None] | None = None
+        self.place = -1
         self._was_high = False
-        self._id: uuid.UUID | None = None
-        self._logger = logger
-        self._behind: list[tuple[int, Any, bool | None]] | None = None
+        self._extras: Extras | None = None
+        if logger is not None:
+            self._more().logger = logger
+
+    def _more(self) -> Extras:
+        if self._extras is None:
+            self._extras = Extras()
+        return self._extras
 
     # ---- what the link calls ----
 
@@ -115,30 +135,35 @@ class Connection(Inbound):
         """Take the news that the stream has ended, and tell everybody who waits."""
         if self.ready_state == _CLOSED:
             return
-        self.lost_by = exc
+        if exc is not None:
+            self.begin_ending().lost_by = exc
         self.connection_ended()
         self.link.driver.cancel(self)
-        error = self.closed_error()
-        pings, self._pings = self._pings, None
-        for pong, _ in (pings or {}).values():
-            if not pong.done():
-                pong.set_exception(error)
-                pong.exception()  # nobody has to ask for it
-        self._resolve_drainers()
-        closers, self._closers = self._closers, None
-        for closer in closers or ():
-            if not closer.done():
-                closer.set_result(None)
+        if self._extras is not None:
+            self._tell_waiting(self._extras)
         if self.waiting is not None:
             self.waiting.wake_soon()
         if self.listener is not None:
-            listener, self.listener, self.on_message = self.listener, None, None
+            listener, self.listener, self._on_message = self.listener, None, None
             try:
                 listener.on_close(
                     self, self.close_code or 1006, self.close_reason or ""
                 )
             except Exception as failure:
                 self.logger.error("on_close failed", exc_info=failure)
+
+    def _tell_waiting(self, extras: Extras) -> None:
+        """Resolve every future, now that the connection has ended."""
+        pings, extras.pings = extras.pings, {}
+        for pong, _ in pings.values():
+            if not pong.done():
+                pong.set_exception(self.closed_error())
+                pong.exception()  # nobody has to ask for it
+        self._resolve_drainers()
+        closers, extras.closers = extras.closers, []
+        for closer in closers:
+            if not closer.done():
+                closer.set_result(None)
 
     def output_flushed(self) -> None:
         """Take the news that output went out; senders that wait may go on."""
@@ -153,8 +178,11 @@ class Connection(Inbound):
                     self.handler_failed(exc)
 
     def _resolve_drainers(self) -> None:
-        drainers, self._drainers = self._drainers, None
-        for drainer in drainers or ():
+        extras = self._extras
+        if extras is None:
+            return
+        drainers, extras.drainers = extras.drainers, []
+        for drainer in drainers:
             if not drainer.done():
                 drainer.set_result(None)
 
@@ -171,9 +199,10 @@ class Connection(Inbound):
 
     def pong_received(self, payload: bytes) -> None:
         """Resolve the ping that this answers, and all before it."""
-        if self._pings is not None and payload in self._pings:
-            for data in list(self._pings):
-                pong, sent_at = self._pings.pop(data)
+        extras = self._extras
+        if extras is not None and payload in extras.pings:
+            for data in list(extras.pings):
+                pong, sent_at = extras.pings.pop(data)
                 if not pong.done():
                     pong.set_result(self.now - sent_at)
                 if data == payload:
@@ -193,7 +222,7 @@ class Connection(Inbound):
         self.logger.error("connection handler failed", exc_info=exc)
         self.fail(1011)
 
-    def wrote(self) -> None:
+    def _wrote(self) -> None:
         """Have what was queued flushed: at the pass's end, or at once if it is much."""
         link = self.link
         if self.writer.queued >= FLUSH_AT:
@@ -250,9 +279,9 @@ class Connection(Inbound):
             opcode = 1 if text is True else 2
         else:
             return self._send_other(message, text, compress)
-        if self._fragmenting is not None:
+        if self._extras is not None and self._extras.fragmenting is not None:
             return self._send_behind(opcode, message, compress)
-        if not self.send_message(opcode, message, True, compress):
+        if not self._send(opcode, message, True, compress):
             return DROPPED
         if self.writer.queued > self.options.write_high:
             self._was_high = True
@@ -278,16 +307,15 @@ class Connection(Inbound):
         """Keep a message until the fragmented message in progress is complete."""
         if self.ready_state != _OPEN:
             raise self.closed_error()
-        if self._behind is None:
-            self._behind = []
         if isinstance(message, (bytearray, memoryview)):
             message = bytes(message)
-        self._behind.append((opcode, message, compress))
+        self._more().behind.append((opcode, message, compress))
         return Later(self._until_whole)
 
     async def _until_whole(self) -> None:
-        while self._fragmenting is not None:
-            await asyncio.shield(self._fragmenting)
+        extras = self._more()
+        while extras.fragmenting is not None:
+            await asyncio.shield(extras.fragmenting)
         if self.ready_state != _OPEN:
             raise self.closed_error()
         await self.drain()
@@ -296,9 +324,10 @@ class Connection(Inbound):
         self, fragments: AsyncIterable[Any], text: bool | None, compress: bool | None
     ) -> None:
         """Send a message fragment by fragment (RFC 6455 §5.4)."""
-        while self._fragmenting is not None:
-            await asyncio.shield(self._fragmenting)
-        done = self._fragmenting = self.link.driver.loop.create_future()
+        extras = self._more()
+        while extras.fragmenting is not None:
+            await asyncio.shield(extras.fragmenting)
+        done = extras.fragmenting = self.link.driver.loop.create_future()
         opcode = first = 0
         try:
             async for data in fragments:
@@ -313,28 +342,29 @@ class Connection(Inbound):
                     first, opcode, were_str = kind, kind, is_str
                 elif is_str is not were_str:
                     raise TypeError("iterable must contain uniform types")
-                self.send_message(opcode, data, False, compress)
+                self._send(opcode, data, False, compress)
                 opcode = 0
                 await self.drain()
             if first != 0:
-                self.send_message(0, b"", True, compress)
+                self._send(0, b"", True, compress)
         except BaseException:
             # Half-way through a message that can't be completed.
             if first != 0 and self.ready_state == _OPEN:
                 self.fail(1011, "error in fragmented message")
             raise
         finally:
-            self._fragmenting = None
+            extras.fragmenting = None
             self._send_kept()
             done.set_result(None)
         await self.drain()
 
     def _send_kept(self) -> None:
-        behind, self._behind = self._behind, None
-        for opcode, message, compress in behind or ():
+        extras = self._more()
+        behind, extras.behind = extras.behind, []
+        for opcode, message, compress in behind:
             if self.ready_state != _OPEN:
                 return  # whoever awaits the send is told
-            self.send_message(opcode, message, True, compress)
+            self._send(opcode, message, True, compress)
 
     def send_many(
         self, messages: Iterable[Any], *, compress: bool | None = None
@@ -365,7 +395,7 @@ class Connection(Inbound):
         if self.writer.queued > self.options.max_send_buffer and self.overflown(2):
             return
         self.writer.raw(frame)
-        self.wrote()
+        self._wrote()
 
     async def drain(self) -> None:
         """
@@ -379,9 +409,7 @@ class Connection(Inbound):
             self._was_high = True
         while self._was_high and self.ready_state != _CLOSED:
             drainer = self.link.driver.loop.create_future()
-            if self._drainers is None:
-                self._drainers = []
-            self._drainers.append(drainer)
+            self._more().drainers.append(drainer)
             await drainer
         if self._was_high:
             raise self.closed_error()
@@ -408,21 +436,20 @@ class Connection(Inbound):
             ConcurrencyError: A ping with this payload waits for its pong.
 
         """
+        pings = self._more().pings
         if isinstance(data, str):
             payload = data.encode()
         elif data is not None:
             payload = bytes(data)
         else:
             payload = engine.masking_key()
-            while self._pings is not None and payload in self._pings:
+            while payload in pings:
                 payload = engine.masking_key()
-        if self._pings is not None and payload in self._pings:
+        if payload in pings:
             raise ConcurrencyError("already waiting for a pong with the same data")
         self.send_ping(payload)
         pong: asyncio.Future[float] = self.link.driver.loop.create_future()
-        if self._pings is None:
-            self._pings = {}
-        self._pings[payload] = (pong, self.link.driver.time())
+        pings[payload] = (pong, self.link.driver.time())
         return Later(None, pong)
 
     def pong(self, data: str | bytes = b"") -> Awaitable[None]:
@@ -450,7 +477,7 @@ class Connection(Inbound):
             An awaitable of the connection's end, ``close_timeout`` later at most.
 
         """
-        if self._fragmenting is not None and self.ready_state == _OPEN:
+        if self.sending_fragments and self.ready_state == _OPEN:
             self.fail(1011, "close during fragmented message")
         self.now = self.link.driver.time()
         self.send_close(code, reason)
@@ -461,9 +488,7 @@ class Connection(Inbound):
         """Wait until the connection has ended."""
         while self.ready_state != _CLOSED:
             closer = self.link.driver.loop.create_future()
-            if self._closers is None:
-                self._closers = []
-            self._closers.append(closer)
+            self._more().closers.append(closer)
             await closer
 
     def abort(self) -> None:
@@ -484,25 +509,44 @@ class Connection(Inbound):
     # ---- facts ----
 
     @property
+    def request(self) -> Request | None:
+        """The opening handshake's request."""
+        if isinstance(self._request, bytes):
+            self._request = Request.from_head(self._request)
+        return self._request
+
+    @property
+    def response(self) -> Response | None:
+        """The opening handshake's response."""
+        response = self._response
+        if response is not None and callable(response):
+            assert self.request is not None
+            response = self._response = response(self.request)
+        return response
+
+    @response.setter
+    def response(self, response: Response | None) -> None:
+        self._response = response
+
+    @property
     def id(self) -> uuid.UUID:
         """Unique identifier, for logs."""
-        if self._id is None:
-            self._id = uuid.uuid4()
-        return self._id
+        extras = self._more()
+        if extras.id is None:
+            extras.id = uuid.uuid4()
+        return extras.id
 
     @property
     def logger(self) -> Any:
         """Where the connection logs."""
-        if self._logger is None:
-            return logging.getLogger(
-                "wsfast.client" if self.client else "wsfast.server"
-            )
-        return self._logger
+        if self._extras is not None and self._extras.logger is not None:
+            return self._extras.logger
+        return logging.getLogger("wsfast.client" if self.client else "wsfast.server")
 
     @property
     def sending_fragments(self) -> bool:
         """Whether a fragmented message is being sent: others follow behind it."""
-        return self._fragmenting is not None
+        return self._extras is not None and self._extras.fragmenting is not None
 
     @property
     def extensions(self) -> list[Any]:

@@ -7,6 +7,7 @@ from .waiter cimport Waiter
 
 cdef int _OPEN
 cdef int _CLOSED
+cdef list _EMPTY
 
 
 cdef class Receiver:
@@ -36,28 +37,31 @@ cdef class Fragments:
 
 cdef class Inbound(Protocol):
     cdef public Link link
-    cdef public object on_message
+    cdef public object listener
+    cdef object _on_message
     cdef public Receiver waiting
     cdef list _queue
-    cdef Py_ssize_t _head
+    cdef int _head
+    cdef unsigned char _bound        # _on_message is to be called with the listener
+    cdef unsigned char _full
+    cdef unsigned char _paused
+    cdef unsigned char _pause_asked
+    cdef unsigned char _streaming
+    cdef unsigned char _partial
+    cdef unsigned char _dropping
+    cdef signed char _hold_passes
     cdef long long _octets
-    cdef bint _full
-    cdef bint _paused
-    cdef bint _pause_asked
     cdef object _streamer
-    cdef bint _streaming
-    cdef bint _partial
-    cdef bint _dropping
     cdef list _parts
-    cdef int _hold_passes
     cdef Receiver _receiver
 
+    cdef object _join(self, Link link, object options, bint client, object deflate,
+                      object listener)
     cpdef object receive(self, object data)
-    cpdef bint serve(self) except -1
+    cdef bint _serve(self) except -1
     cpdef object handler_failed(self, object exc)
-    cpdef Py_ssize_t queue_length(self) except -1
-    cpdef bint no_more_messages(self) except -1
-    cpdef object take_message(self, object decode)
+    cdef Py_ssize_t _length(self) noexcept
+    cdef object _take_message(self, object decode)
     cdef object _take(self)
     cdef object _put(self, object item, Py_ssize_t size)
     cdef bint _is_full(self) except -1

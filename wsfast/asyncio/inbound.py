@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Coroutine
+from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConcurrencyError, ConnectionClosedOK
@@ -11,10 +12,9 @@ from ..protocol.messages import PASS_BUDGET, Protocol
 from .waiter import Waiter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ..protocol.options import Options
     from .link import Link
+    from .listener import Listener
 
 __all__ = ["Fragments", "Inbound", "Receiver"]
 
@@ -26,6 +26,9 @@ BUSY = "cannot receive while another coroutine is in recv or recv_streaming alre
 #: Passes of the event loop that the end of a connection waits for a task that has yet
 #: to take the messages before it: for one that is just being started, above all.
 HOLD_PASSES = 4
+
+#: The queue of a connection that has received nothing for ``recv()`` yet; never changed.
+_EMPTY: list[Any] = []
 
 
 class Receiver:
@@ -62,17 +65,17 @@ class Receiver:
     def __next__(self) -> Waiter:
         connection = self._connection
         waiting = connection.waiting
-        if connection.queue_length() > 0 and (waiting is None or waiting is self):
+        if connection._length() > 0 and (waiting is None or waiting is self):
             self._leave()
             if self.peek:
                 raise StopIteration(None)
-            raise StopIteration(connection.take_message(self.decode))
+            raise StopIteration(connection._take_message(self.decode))
         return self.suspend()
 
     def suspend(self) -> Waiter:
         """Have the task wait for a message: there is none, or another task waits."""
         connection = self._connection
-        if connection.queue_length() == 0 and connection.no_more_messages():
+        if connection._length() == 0 and connection.ready_state == _CLOSED:
             self._leave()
             error = connection.closed_error()
             if self.iterating and isinstance(error, ConnectionClosedOK):
@@ -162,7 +165,7 @@ class Fragments:
             raise StopAsyncIteration
         try:
             connection.begin_streaming(self)
-            while connection.queue_length() == 0:
+            while connection._length() == 0:
                 connection.parser.streaming = True
                 receiver = Receiver(connection)
                 receiver.peek = True
@@ -209,33 +212,33 @@ class Inbound(Protocol):
         options: Limits and habits; shared with other connections.
         client: Whether we are the client.
         deflate: The negotiated permessage-deflate, or None.
-        on_message: Called with the connection and each message, instead of ``recv()``.
+        listener: Its ``on_message`` gets each message, instead of ``recv()``.
 
     Attributes:
         waiting: The receiver in which a task waits, or None.
 
     """
 
-    def __init__(
+    def _join(
         self,
         link: Link,
         options: Options,
-        *,
         client: bool,
-        deflate: Any = None,
-        on_message: Callable[[Any, Any], object] | None = None,
+        deflate: Any,
+        listener: Listener | None,
     ) -> None:
-        Protocol.__init__(
-            self,
-            client=client,
-            options=options,
-            deflate=deflate,
-            now=link.driver.time(),
-        )
+        self._begin(client, options, deflate, link.driver.time())
         self.link = link
-        self.on_message = on_message
+        self.listener = listener
+        self._on_message: Any = None
+        self._bound = False
+        if listener is not None:
+            # Half of a bound method is in self.listener already.
+            method: Any = listener.on_message
+            self._bound = type(method) is MethodType and method.__self__ is listener
+            self._on_message = method.__func__ if self._bound else method
         self.waiting: Receiver | None = None
-        self._queue: list[Any] = []
+        self._queue = _EMPTY
         self._head = 0
         self._octets = 0
         self._full = False
@@ -259,9 +262,13 @@ class Inbound(Protocol):
         """Take octets that arrived; only within a pass of the link's driver."""
         self.now = self.link.driver.time()
         self.parser.feed(data)
-        self.serve()
+        self._serve()
 
     def serve(self) -> bool:
+        """Deliver what has arrived; True if there is more, for the next pass."""
+        return self._serve()
+
+    def _serve(self) -> bool:
         """
         Deliver what has arrived, and step the task that waits for it.
 
@@ -272,7 +279,7 @@ class Inbound(Protocol):
         self.budget = PASS_BUDGET
         while True:
             try:
-                more = self.run()
+                more = self._run()
             except Exception as exc:
                 self.handler_failed(exc)
                 more = bool(self.parser.pending)
@@ -306,7 +313,7 @@ class Inbound(Protocol):
         return self._head < len(self._queue)
 
     def _release_soon(self) -> None:
-        if self.held is None:
+        if not self._is_held():
             return
         driver = self.link.driver
         driver.enter()
@@ -319,19 +326,17 @@ class Inbound(Protocol):
         finally:
             driver.leave()
 
-    def message_received(self, message: str | bytes) -> None:
+    def _deliver(self, message: str | bytes) -> None:
         """Call the listener, or queue the message for ``recv()``."""
-        on_message = self.on_message
-        if on_message is not None:
-            on_message(self, message)  # what it raises, serve() handles
+        on_message = self._on_message
+        if on_message is not None:  # what it raises, serve() handles
+            if self._bound:
+                on_message(self.listener, self, message)
+            else:
+                on_message(self, message)
             return
         self.parser.streaming = False  # recv_streaming() has its message
-        self._queue.append(message)
-        self._octets += len(message)
-        if len(self._queue) - self._head >= self.options.queue_high or (
-            self._octets >= self.options.queue_size
-        ):
-            self._full = self.stop = True
+        self._put(message, len(message))
 
     def fragment_received(self, data: str | bytes, fin: bool) -> None:
         """Queue a fragment for ``recv_streaming()``."""
@@ -349,6 +354,8 @@ class Inbound(Protocol):
                 self._put(message, len(message))
 
     def _put(self, item: Any, size: int) -> None:
+        if self._queue is _EMPTY:
+            self._queue = []
         self._queue.append(item)
         self._octets += size
         options = self.options
@@ -410,11 +417,10 @@ class Inbound(Protocol):
 
     def queue_length(self) -> int:
         """Return how many messages wait to be received."""
-        return len(self._queue) - self._head
+        return self._length()
 
-    def no_more_messages(self) -> bool:
-        """Tell whether no message will come after those that wait."""
-        return self.ready_state == _CLOSED
+    def _length(self) -> int:
+        return len(self._queue) - self._head
 
     def _take(self) -> Any:
         """Take the first message or fragment off the queue, which is not empty."""
@@ -431,7 +437,7 @@ class Inbound(Protocol):
             self._resume()
         return item
 
-    def take_message(self, decode: bool | None) -> Any:
+    def _take_message(self, decode: bool | None) -> Any:
         """Take the first message off the queue, which is not empty."""
         item = self._take()
         if decode is None:
@@ -455,8 +461,8 @@ class Inbound(Protocol):
 
         """
         messages = [await self.recv()]
-        while self.queue_length() > 0 and (limit is None or len(messages) < limit):
-            messages.append(self.take_message(None))
+        while self._length() > 0 and (limit is None or len(messages) < limit):
+            messages.append(self._take_message(None))
         return messages
 
     # ---- receiving fragments ----

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..exceptions import InvalidHandshake
 from ..protocol.closing import CloseCode
 from ..protocol.headers import validate_subprotocols
-from ..protocol.heads import DEFAULT_LIMITS, Limits
+from ..protocol.heads import DEFAULT_LIMITS, Limits, parse_request
 from ..protocol.http import SERVER, Request, Response
 from ..protocol.server import ServerHandshake
 from ._accepted import ServerConnection
 from ._broadcast import broadcast
+from ._members import Members
 from ._opening import Opening
 from ._options import (
     Compression,
@@ -231,7 +232,7 @@ class Server:
         )
         self._start_serving = start_serving
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._connections: set[ServerConnection] = set()
+        self._connections = Members()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._reading: dict[Opening, None] = {}
         self._deciding: set[Opening] = set()
@@ -317,7 +318,7 @@ class Server:
         for opening in list(self._reading):
             opening.refuse(503, "The server is shutting down.\n")
         if close_connections:
-            for connection in list(self._connections):
+            for connection in self._connections:
                 connection.close(code, reason)
             if self.drain_timeout is not None and not self._is_empty():
                 self._drain_timer = self.get_loop().call_later(
@@ -330,7 +331,7 @@ class Server:
         self.close(close_connections=False)
         for opening in (*self._reading, *self._deciding, *self._refused):
             opening.abort()
-        for connection in list(self._connections):
+        for connection in self._connections:
             connection.abort()
         for task in list(self._tasks):
             task.cancel()
@@ -483,6 +484,17 @@ class Server:
         exc = handshake.exception
         if exc is not None and not isinstance(exc, InvalidHandshake):
             self.logger.error("select_subprotocol failed", exc_info=exc)
+        return response
+
+    def answer(self, request: Request) -> Response:
+        """
+        Return the response that a request got, made again.
+
+        Without hooks it depends on the request alone, so no connection has to keep it.
+        """
+        handshake = self._handshake
+        response = handshake.accept(parse_request(request.original_head()))
+        handshake.forget()
         return response
 
     def _select(self, offered: Sequence[str]) -> str | None:

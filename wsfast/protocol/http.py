@@ -135,6 +135,26 @@ class Request(_Message):
     def path(self, path: str) -> None:
         self._path = path
 
+    def head_as_received(self) -> bytes | None:
+        """
+        Return the octets of the head, if nothing else is known of this request.
+
+        `from_head` makes the same request of them again. None for a request that was
+        not received, was changed, or was read already.
+        """
+        if (
+            self._headers is None
+            and self._path is None
+            and self.method == "GET"
+            and self.protocol == "HTTP/1.1"
+        ):
+            return self._head
+        return None
+
+    def original_head(self) -> bytes:
+        """Return the octets of the head, as it was received."""
+        return self._head
+
     def serialize(self) -> bytes:
         """
         Return the octets of this request.

@@ -11,26 +11,24 @@ cdef int _CLOSED
 cdef double _CONTROL_WINDOW_S
 
 
+cdef class Ending:
+    cdef public object rcvd
+    cdef public object sent
+    cdef public object rcvd_then_sent
+    cdef public object failure
+    cdef public object lost_by
+    cdef public object held
+    cdef public double deadline
+
+
 cdef class Lifecycle:
     cdef readonly Options options
     cdef readonly MessageParser parser
     cdef readonly FrameWriter writer
     cdef readonly object deflate
-    cdef readonly bint client
-    cdef readonly bint ended
-    cdef public bint reading_paused
-    cdef public int ready_state
-    cdef public int budget
-    cdef public bint stop
-    cdef public object lost_by
+    cdef Ending _ending
     cdef public double now
-    cdef public object close_rcvd
-    cdef public object close_sent
-    cdef public object rcvd_then_sent
-    cdef public object failure
-    cdef readonly object held
     cdef public double latency
-    cdef public double close_deadline
     cdef double _alive_at
     cdef double _ping_at
     cdef double _pinged_at
@@ -38,13 +36,21 @@ cdef class Lifecycle:
     cdef object _ping_payload
     cdef object _late_pong
     cdef double _control_since
-    cdef long long _control_count
     cdef list _events
+    cdef unsigned int _control_count
+    cdef public int budget
+    # Truth values and small numbers take an octet each: there are many connections.
+    cdef readonly unsigned char client
+    cdef readonly unsigned char ended
+    cdef public unsigned char reading_paused
+    cdef public unsigned char ready_state
+    cdef public unsigned char stop
 
+    cdef object _begin(self, bint client, object options, object deflate, double now)
     cpdef object send_ping(self, object payload)
     cpdef object ping_received(self, object payload)
     cpdef object pong_received(self, object payload)
-    cpdef object wrote(self)
+    cdef object _wrote(self)
     cpdef object must_end(self, bint at_once)
     cpdef object must_abort(self)
     cpdef object timer_changed(self, double when)
@@ -59,3 +65,12 @@ cdef class Lifecycle:
     cdef object _control_received(self, int event, object payload)
     cdef object _too_slow(self)
     cdef object _pong(self, object payload)
+    cpdef Ending begin_ending(self)
+    cdef object _close_received(self, object payload)
+    cdef object _answer_close(self, object rcvd)
+    cdef bint _is_held(self) noexcept
+    cdef object _expect_end(self)
+    cdef object _send_close(self, object close)
+    cdef object _fail(self, object failure, object code=*, object reason=*)
+    cdef object _end(self, bint at_once)
+    cdef double _next_ping(self, double now) except? -1

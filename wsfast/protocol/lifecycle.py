@@ -24,7 +24,7 @@ from .closing import OK_CLOSE_CODES, Close, CloseCode, State
 from .events import Event
 from .options import Options
 
-__all__ = ["PASS_BUDGET", "Lifecycle"]
+__all__ = ["PASS_BUDGET", "Ending", "Lifecycle"]
 
 _OPEN = 1
 _CLOSING = 2
@@ -37,6 +37,31 @@ _CONTROL_WINDOW_S = 10.0
 PASS_BUDGET = 1000
 
 
+class Ending:
+    """
+    How a connection ends; one that is open has none of this.
+
+    Attributes:
+        rcvd: The close frame received, or None.
+        sent: The close frame sent, or None.
+        rcvd_then_sent: With both, whether the received one came first.
+        failure: Why the connection was failed, or None.
+        lost_by: The error with which the stream ended, or None.
+        held: What ended it, until the application has acted on what came before.
+        deadline: Time until which the peer may end the stream, or 0.0.
+
+    """
+
+    def __init__(self) -> None:
+        self.rcvd: Close | None = None
+        self.sent: Close | None = None
+        self.rcvd_then_sent: bool | None = None
+        self.failure: WebSocketException | None = None
+        self.lost_by: BaseException | None = None
+        self.held: tuple[Any, ...] | None = None
+        self.deadline = 0.0
+
+
 class Lifecycle:
     """
     The state of a connection, and everything that changes it (RFC 6455 §7).
@@ -44,17 +69,11 @@ class Lifecycle:
     The base of :class:`~wsfast.protocol.messages.Protocol`, which documents it.
     """
 
-    def __init__(
-        self,
-        *,
-        client: bool,
-        options: Options | None = None,
-        deflate: Any = None,
-        now: float = 0.0,
+    def _begin(
+        self, client: bool, options: Options | None, deflate: Any, now: float
     ) -> None:
-        options = options if options is not None else Options()
         self.client = client
-        self.options = options
+        self.options = Options() if options is None else options
         self.deflate = deflate
         self.parser = self.make_parser()
         self.writer = engine.FrameWriter(client=client)
@@ -62,16 +81,10 @@ class Lifecycle:
         self.budget = PASS_BUDGET
         self.stop = False
         self.now = now
-        self.close_rcvd: Close | None = None
-        self.close_sent: Close | None = None
-        self.rcvd_then_sent: bool | None = None
-        self.failure: WebSocketException | None = None
-        self.held: tuple[Any, ...] | None = None
-        self.lost_by: BaseException | None = None
         self.latency = 0.0
         self.ended = False
         self.reading_paused = False
-        self.close_deadline = 0.0
+        self._ending: Ending | None = None
         self._alive_at = now
         self._ping_at = self._next_ping(now)
         self._pinged_at = 0.0
@@ -101,6 +114,31 @@ class Lifecycle:
         return State(self.ready_state)
 
     @property
+    def close_rcvd(self) -> Close | None:
+        """The close frame received, or None."""
+        return None if self._ending is None else self._ending.rcvd
+
+    @property
+    def close_sent(self) -> Close | None:
+        """The close frame sent, or None."""
+        return None if self._ending is None else self._ending.sent
+
+    @property
+    def failure(self) -> WebSocketException | None:
+        """Why the connection was failed, or None."""
+        return None if self._ending is None else self._ending.failure
+
+    @property
+    def lost_by(self) -> BaseException | None:
+        """The error with which the stream ended, or None."""
+        return None if self._ending is None else self._ending.lost_by
+
+    @property
+    def close_deadline(self) -> float:
+        """Time until which the peer may end the stream; 0.0 while it need not."""
+        return 0.0 if self._ending is None else self._ending.deadline
+
+    @property
     def close_code(self) -> int | None:
         """
         Close code received, 1005 if the close frame had none, 1006 without one.
@@ -109,20 +147,21 @@ class Lifecycle:
         """
         if self.ready_state != _CLOSED:
             return None
-        if self.close_rcvd is None:
-            return int(CloseCode.ABNORMAL_CLOSURE)
-        return self.close_rcvd.code
+        rcvd = self.close_rcvd
+        return int(CloseCode.ABNORMAL_CLOSURE) if rcvd is None else rcvd.code
 
     @property
     def close_reason(self) -> str | None:
         """Close reason received; None before the connection is closed (§7.1.6)."""
         if self.ready_state != _CLOSED:
             return None
-        return "" if self.close_rcvd is None else self.close_rcvd.reason
+        rcvd = self.close_rcvd
+        return "" if rcvd is None else rcvd.reason
 
     def closed_error(self) -> ConnectionClosed:
         """Return the exception that says how the connection was closed."""
-        rcvd, sent = self.close_rcvd, self.close_sent
+        ending = self.begin_ending()
+        rcvd, sent = ending.rcvd, ending.sent
         clean = sent is not None and sent.code in OK_CLOSE_CODES
         if rcvd is not None:
             clean = clean and rcvd.code in OK_CLOSE_CODES
@@ -131,11 +170,18 @@ class Lifecycle:
         kind: type[ConnectionClosed] = ConnectionClosedError
         if clean:
             kind = ConnectionClosedOK
-        elif isinstance(self.failure, SlowConsumer):
-            return self.failure
-        exc = kind(rcvd, sent, self.rcvd_then_sent)
-        exc.__cause__ = self.failure if self.failure is not None else self.lost_by
+        elif isinstance(ending.failure, SlowConsumer):
+            return ending.failure
+        exc = kind(rcvd, sent, ending.rcvd_then_sent)
+        cause = ending.failure if ending.failure is not None else ending.lost_by
+        exc.__cause__ = cause
         return exc
+
+    def begin_ending(self) -> Ending:
+        """Return where to note how the connection ends."""
+        if self._ending is None:
+            self._ending = Ending()
+        return self._ending
 
     # ---- control frames that arrive ----
 
@@ -175,23 +221,23 @@ class Lifecycle:
             self._late_pong = payload
             return
         self.writer.frame(10, payload)
-        self.wrote()
+        self._wrote()
 
     def _close_received(self, payload: bytes) -> None:
-        rcvd = Close.parse(payload)
+        # The parser has checked both.
+        rcvd = Close(self.parser.code, str(payload[2:], "utf-8"))
         if self.close_sent is None and self.hold_end():
             self._hold((rcvd,))
         else:
             self._answer_close(rcvd)
 
     def _answer_close(self, rcvd: Close) -> None:
-        self.close_rcvd = rcvd
-        if self.close_sent is None:
-            self.rcvd_then_sent = True
-            self._send_close(Close(rcvd.code, rcvd.reason))
-        else:
-            self.rcvd_then_sent = False
-        self._end(at_once=not self.client)
+        ending = self.begin_ending()
+        ending.rcvd = rcvd
+        ending.rcvd_then_sent = ending.sent is None
+        if ending.sent is None:
+            self._send_close(rcvd)
+        self._end(not self.client)
 
     # ---- the end, behind what came before it ----
 
@@ -205,9 +251,12 @@ class Lifecycle:
         return False
 
     def _hold(self, end: tuple[Any, ...]) -> None:
-        self.held = end
+        self.begin_ending().held = end
         self.budget = 0
         self.parser.discard()
+
+    def _is_held(self) -> bool:
+        return self._ending is not None and self._ending.held is not None
 
     def _bad_input(
         self, failure: WebSocketException, code: int = 0, reason: str | None = None
@@ -220,27 +269,30 @@ class Lifecycle:
 
     def release_end(self) -> None:
         """Let the end that is held have its effect, if there is one."""
-        end, self.held = self.held, None
-        if end is None:
+        ending = self._ending
+        if ending is None or ending.held is None:
             return
+        end, ending.held = ending.held, None
         if len(end) == 1:
             self._answer_close(end[0])
         else:
-            self._fail(*end)
+            self._fail(end[0], end[1], end[2])
 
     def receive_eof(self) -> None:
         """Take the news that the peer will send no more octets (RFC 6455 §7.1.5)."""
         self.release_end()
-        self._end(at_once=True)
+        self._end(True)
 
     def connection_ended(self) -> None:
         """Take the news that the stream of octets is gone."""
-        if self.held is not None:  # too late to answer, not to report
-            end, self.held = self.held[0], None
+        ending = self._ending
+        if ending is not None and ending.held is not None:
+            # too late to answer, not to report
+            end, ending.held = ending.held[0], None
             if isinstance(end, Close):
-                self.close_rcvd = end
-            elif self.failure is None:
-                self.failure = end
+                ending.rcvd = end
+            elif ending.failure is None:
+                ending.failure = end
         self.ended = True
         self.ready_state = _CLOSED
         self.parser.discard()
@@ -261,6 +313,10 @@ class Lifecycle:
 
     def wrote(self) -> None:
         """Note that there is something to send."""
+
+    def _wrote(self) -> None:
+        # Overridden where no method of Python is to be looked for at each message.
+        self.wrote()
 
     def must_end(self, at_once: bool) -> None:
         """
@@ -316,7 +372,7 @@ class Lifecycle:
         if self.ready_state != _OPEN:
             raise self.closed_error()
         self.writer.frame(opcode, payload)
-        self.wrote()
+        self._wrote()
 
     # ---- closing ----
 
@@ -340,16 +396,17 @@ class Lifecycle:
     def _expect_end(self) -> None:
         """Have the stream cut, unless it ends within the time for that."""
         if self.options.close_timeout >= 0:
-            self.close_deadline = self.time() + self.options.close_timeout
-            self.timer_changed(self.close_deadline)
+            deadline = self.time() + self.options.close_timeout
+            self.begin_ending().deadline = deadline
+            self.timer_changed(deadline)
 
     def _send_close(self, close: Close) -> None:
         # "No code" is a code for reports, and an empty payload on the wire (§7.1.5).
         self.writer.frame(8, b"" if close.code == 1005 else close.serialize())
-        self.close_sent = close
+        self.begin_ending().sent = close
         self.ready_state = _CLOSING
         self._late_pong = None
-        self.wrote()
+        self._wrote()
 
     def fail(self, code: int, reason: str = "") -> None:
         """
@@ -368,16 +425,17 @@ class Lifecycle:
         if self.ended:
             return
         code = code or failure.code
-        if self.failure is None:
-            self.failure = failure
+        ending = self.begin_ending()
+        if ending.failure is None:
+            ending.failure = failure
         if self.ready_state == _OPEN and code != CloseCode.ABNORMAL_CLOSURE:
             text = str(failure) if reason is None else reason
             while len(text.encode()) > 123:
                 text = text[: len(text) - 1]
             self._send_close(Close(code, text))
         if isinstance(failure, SlowConsumer):
-            failure.sent = self.close_sent
-        self._end(at_once=True)
+            failure.sent = ending.sent
+        self._end(True)
 
     def _too_slow(self) -> None:
         """Give up on a peer that does not read (policy violation, 1008)."""
@@ -388,7 +446,7 @@ class Lifecycle:
         )
         self._fail(failure, int(CloseCode.POLICY_VIOLATION), "slow consumer")
 
-    def _end(self, *, at_once: bool) -> None:
+    def _end(self, at_once: bool) -> None:
         """Read no more, and have the stream ended."""
         if self.ended:
             return
@@ -404,7 +462,7 @@ class Lifecycle:
 
     def _next_ping(self, now: float) -> float:
         """Choose when to ping next: with jitter, so that peers spread out."""
-        return now + self.options.ping_interval * random.uniform(0.9, 1.0)
+        return now + self.options.ping_interval * (0.9 + 0.1 * random.random())
 
     def check_time(self, now: float) -> float:
         """

@@ -7,17 +7,17 @@ cdef int _OPEN
 
 
 cdef class Protocol(Lifecycle):
-    cdef int _sending_opcode
-    cdef bint _sending_compressed
     cdef object _decoder
     cdef long long _inflated
     cdef readonly long long dropped
+    cdef unsigned char _sending_opcode
+    cdef unsigned char _sending_compressed
 
-    cpdef bint run(self) except -1
-    cpdef object message_received(self, object message)
+    cdef bint _run(self) except -1
+    cdef object _deliver(self, object message)
     cpdef object fragment_received(self, object data, bint fin)
-    cpdef bint send_message(self, int opcode, object payload, bint fin=*,
-                            object compress=*) except -1
+    cdef bint _send(self, int opcode, object payload, bint fin,
+                    object compress) except -1
     cpdef bint overflown(self, int opcode) except -1
 
     cdef object _less_frequent(self, int event)

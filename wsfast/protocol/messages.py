@@ -42,11 +42,7 @@ class Protocol(Lifecycle):
 
     Attributes:
         now: Time of the last input; set it before feeding data.
-        close_rcvd: The close frame received, or None.
-        close_sent: The close frame sent, or None.
         stop: Parse no further for now.
-        failure: Why the connection was failed, or None.
-        lost_by: The error with which the stream ended, or None.
         dropped: Messages that were not sent because the peer was too slow.
         latency: Round-trip time of the last ping that was answered, in seconds.
 
@@ -60,9 +56,12 @@ class Protocol(Lifecycle):
         deflate: Any = None,
         now: float = 0.0,
     ) -> None:
-        Lifecycle.__init__(
-            self, client=client, options=options, deflate=deflate, now=now
-        )
+        self._begin(client, options, deflate, now)
+
+    def _begin(
+        self, client: bool, options: Options | None, deflate: Any, now: float
+    ) -> None:
+        Lifecycle._begin(self, client, options, deflate, now)
         self._sending_opcode = 0
         self._sending_compressed = False
         self._decoder: Any = None
@@ -93,10 +92,10 @@ class Protocol(Lifecycle):
         """
         self.parser.feed(data)
         self.budget = PASS_BUDGET
-        while self.run() and not self.stop:
+        while self._run() and not self.stop:
             self.budget = PASS_BUDGET
 
-    def run(self) -> bool:
+    def _run(self) -> bool:
         """
         Parse and deliver what the parser's window holds, within the budget.
 
@@ -106,7 +105,7 @@ class Protocol(Lifecycle):
 
         """
         parser = self.parser
-        if self.ended or self.held is not None:
+        if self.ended or self._is_held():
             parser.discard()
             return False
         self._alive_at = self.now
@@ -114,7 +113,7 @@ class Protocol(Lifecycle):
             event = parser.next()
             if event == 1 or event == 2:  # TEXT, BINARY
                 self.budget -= 1
-                self.message_received(parser.take_payload())
+                self._deliver(parser.take_payload())
             elif event == 0:  # NEED_DATA
                 return False
             else:
@@ -150,9 +149,9 @@ class Protocol(Lifecycle):
             except UnicodeDecodeError as exc:
                 self._fail_utf8(exc)
                 return
-            self.message_received(data if self.options.text_as_bytes else text)
+            self._deliver(data if self.options.text_as_bytes else text)
         else:
-            self.message_received(data)
+            self._deliver(data)
 
     def _inflate(self, payload: bytes, fin: bool) -> bytes | None:
         limit = self.options.max_size
@@ -206,6 +205,10 @@ class Protocol(Lifecycle):
         """Take a message: ``str`` if it is text, ``bytes`` if it is binary."""
         self._record(Event("message", message))
 
+    def _deliver(self, message: str | bytes) -> None:
+        # Overridden where no method of Python is to be looked for at each message.
+        self.message_received(message)
+
     def fragment_received(self, data: str | bytes, fin: bool) -> None:
         """Take a fragment of a message; only while ``parser.streaming``."""
         self._record(Event("fragment", data, fin=fin))
@@ -245,6 +248,11 @@ class Protocol(Lifecycle):
                 the peer left more than ``max_send_buffer`` octets unread.
 
         """
+        return self._send(opcode, payload, fin, compress)
+
+    def _send(
+        self, opcode: int, payload: Any, fin: bool, compress: bool | None
+    ) -> bool:
         if self.ready_state != _OPEN:
             raise self.closed_error()
         if self.writer.queued > self.options.max_send_buffer and self.overflown(opcode):
@@ -265,7 +273,7 @@ class Protocol(Lifecycle):
                 self._sending_opcode = opcode
         elif opcode == 0:
             self._sending_opcode = 0
-        self.wrote()
+        self._wrote()
         return True
 
     def overflown(self, opcode: int) -> bool:
