@@ -1,7 +1,7 @@
 """
 Direct dispatch: a task that waits for a message is stepped when it is there.
 
-What a task can see of it is that of a future, but for the turn of the loop that it saves.
+What a task can see of it is as with a future, but for the turn of the loop it saves.
 """
 
 from __future__ import annotations
@@ -376,7 +376,7 @@ async def test_several_messages_of_one_read_are_taken_in_one_step(wire: Wires):
 
     async def receive():
         async for message in ws:
-            got.append((message, len(turns)))
+            got.append((message, len(turns)))  # noqa: PERF401 - as they come
 
     task = asyncio.create_task(receive())
     await turn()
@@ -458,11 +458,11 @@ async def test_task_group(wire: Wires):
     one, peer_one = await wire()
     two, _ = await wire()
 
-    class Enough(Exception):
+    class EnoughError(Exception):
         pass
 
     async def fails():
-        raise Enough(await one.recv())
+        raise EnoughError(await one.recv())
 
     with pytest.raises(ExceptionGroup) as caught:  # noqa: F821
         async with asyncio.TaskGroup() as group:
@@ -543,7 +543,7 @@ async def test_a_task_waits_for_something_else_meanwhile(wire: Wires):
     async def receive():
         got = []
         for _ in range(3):
-            got.append(await ws.recv())  # noqa: PERF401
+            got.append(await ws.recv())
             await asyncio.sleep(0.001)
         return got
 

@@ -13,8 +13,7 @@ import os
 import weakref
 
 from cpython.exc cimport PyErr_SetFromErrno
-from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.errno cimport ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO
+from libc.errno cimport ECONNABORTED, EPROTO
 from libc.errno cimport errno as c_errno
 from libc.stdint cimport uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
@@ -177,6 +176,7 @@ cdef class Reactor(Driver):
 
         self.enter()
         try:
+            self._serving = True
             n = wsf_poller_take(self._poller, ready, EVENTS)
             self._now = wsf_now()
             if self._again:
@@ -188,18 +188,20 @@ cdef class Reactor(Driver):
                 source = <Source>ready[i].owner
                 self._serve(source, ready[i].events)
         finally:
-            self.leave()
+            self._serving = False
             if self._released:
                 self._released = []
+            self.leave()
         return n if n > 0 else 0
 
     cdef int _serve(self, Source source, uint32_t events) except -1:
         """Serve one of the ready; whatever it raises, the others are served."""
         try:
             source.on_ready(events)
-        except BaseException as exc:
-            if self._error is None or not isinstance(exc, Exception):
-                self._error = exc
+        except Exception as exc:
+            self.report("serving a connection failed", exc)
+        except BaseException as exc:  # is to end the loop's run, after this pass
+            self._error = exc
         return 0
 
     cdef int _do_again(self, Source source) except -1:
@@ -217,16 +219,24 @@ cdef class Reactor(Driver):
     cdef int _register(self, Source source, bint level) except -1:
         if wsf_poller_add(self._poller, source.fd, <void *>source, level) < 0:
             PyErr_SetFromErrno(OSError)
-        Py_INCREF(source)  # the set's own reference
+        # The set's own reference, in a way that the garbage collector sees.
+        source._behind = self._registered
+        if self._registered is not None:
+            self._registered._before = source
+        self._registered = source
         return 0
 
     cdef int _unregister(self, Source source) except -1:
         wsf_poller_remove(self._poller, source.fd)
-        # This pass may still hold an event with its address.
-        self._released.append(source)
-        Py_DECREF(source)
-        if not self.in_pass:
-            self._released = []
+        if self._serving:  # there may still be an event with its address
+            self._released.append(source)
+        if source._behind is not None:
+            source._behind._before = source._before
+        if source._before is not None:
+            source._before._behind = source._behind
+        else:
+            self._registered = source._behind
+        source._before = source._behind = None
         return 0
 
     # ---- listening ----
@@ -321,17 +331,20 @@ cdef class Acceptor(Source):
                 return self._refused(c_errno)
             self._backoff = 0
             wsf_prepare_socket(fd, self._family)
-            self._factory(self._reactor._link(fd, None))
+            link = self._reactor._link(fd, None)
+            try:
+                self._factory(link)
+            except BaseException:
+                link.abort()
+                raise
             if self.fd < 0:
                 return 0
         return 0
 
     cdef int _refused(self, int code) except -1:
-        """Handle an error of accept(): most are the peer's, some are ours (C-8)."""
+        """Handle an error of accept(): some are the peer's, or pass by waiting (C-8)."""
         if wsf_not_now(code) or code in (ECONNABORTED, EPROTO):
             return 0
-        if code not in (EMFILE, ENFILE, ENOBUFS, ENOMEM):
-            raise OSError(code, os.strerror(code))
         if self._backoff == 0:
             self.driver.report(
                 "accepting connections is suspended",

@@ -72,6 +72,13 @@ cdef enum:
 cdef double LINGER_S = 1.0
 
 
+class _Duplicate(socket.socket):
+    """A socket of its own for the same stream; closed when nobody has it any more."""
+
+    def __del__(self):
+        self.close()
+
+
 cdef class ReactorLink(Source):
     """
     One connection's descriptor in the readiness set.
@@ -84,6 +91,7 @@ cdef class ReactorLink(Source):
     cdef Reactor _reactor
     cdef Connection _connection     # the same as connection, typed
     cdef readonly object transport
+    cdef bint _own                  # the descriptor is ours to close
     cdef object _opening_output     # octets to send before there is a connection
     cdef bint _paused               # take no octets from the system
     cdef bint _unread               # an edge said that there is something to read
@@ -101,6 +109,11 @@ cdef class ReactorLink(Source):
         self._reactor = reactor
         self.fd = fd
         self.transport = transport
+        self._own = transport is None
+
+    def __dealloc__(self):
+        if self._own and self.fd >= 0:  # left behind by an event loop that is gone
+            close(self.fd)
 
     # ---- the opening handshake ----
 
@@ -148,6 +161,8 @@ cdef class ReactorLink(Source):
             return 0
         if events & WSF_WRITABLE and self._blocked:
             self._blocked = False
+            if self._connection is not None:
+                self._connection.output_moved()
             self._flush()
             if self.closed:
                 return 0
@@ -204,7 +219,7 @@ cdef class ReactorLink(Source):
 
     cdef int _serve_connection(self, Connection conn) except -1:
         """Parse and deliver what is in the parser's window; flush what that queued."""
-        cdef bint more = False
+        cdef bint more = True  # so it is if that is interrupted
         cdef bint listed = self.dirty
 
         self.dirty = True  # what is queued meanwhile leaves below, in one go
@@ -214,12 +229,12 @@ cdef class ReactorLink(Source):
             # The window may be the shared buffer, which the next connection gets.
             if conn.parser._pos != conn.parser._end:
                 conn.parser.stash()
+            if (more or self._unread) and not self.closed and not self._paused:
+                self._reactor._do_again(self)
             if not listed:
                 self.dirty = False
                 if conn.writer.queued != 0 or self._closing:
                     self._flush()
-        if (more or self._unread) and not self.closed and not self._paused:
-            self._reactor._do_again(self)
         return 0
 
     cdef int _read_opening(self) except -1:
@@ -245,6 +260,8 @@ cdef class ReactorLink(Source):
         if n == 0:
             if self._connection is not None:
                 self._connection.receive_eof()
+                if not self._blocked:
+                    self._flush()  # it may have ended its own side only
             self._finish(None)
         elif wsf_not_now(code):
             self._unread = False
@@ -383,6 +400,7 @@ cdef class ReactorLink(Source):
             close(self.fd)
         self.fd = -1
         receiver, self.receiver = self.receiver, None
+        self.connection = self._connection = None
         if conn is not None:
             conn.lost(exc)
         elif receiver is not None:
@@ -395,7 +413,7 @@ cdef class ReactorLink(Source):
             return self.transport.get_extra_info(name, default)
         if self.closed or name not in ("socket", "sockname", "peername"):
             return default
-        sock = socket.socket(fileno=os.dup(self.fd))
+        sock = _Duplicate(fileno=os.dup(self.fd))
         if name == "socket":
             return sock
         try:

@@ -493,6 +493,7 @@ class Connection(Inbound):
 
     def abort(self) -> None:
         """End the connection at once, without a closing handshake (1006)."""
+        self.abandon()
         self.link.abort()
 
     async def __aenter__(self) -> Connection:

@@ -283,6 +283,14 @@ class Lifecycle:
         self.release_end()
         self._end(True)
 
+    def abandon(self) -> None:
+        """Take nothing more from the peer and send nothing: the stream is being cut."""
+        self.ended = True
+        self.budget = 0
+        self.parser.discard()
+        if self.ready_state != _CLOSED:
+            self.ready_state = _CLOSING
+
     def connection_ended(self) -> None:
         """Take the news that the stream of octets is gone."""
         ending = self._ending
