@@ -290,8 +290,13 @@ def test_c14_application_fails(shared_host: Host, script: str) -> None:
             peer.close(1011)
             assert peer.ended() == "eof"
     server.close()
-    errors = [x for x in shared_host.log[line:] if x.startswith("ERROR")]
-    assert len(errors) == 3, shared_host.log[line:]
+
+    def errors() -> int:
+        return sum(x.startswith("ERROR") for x in shared_host.log[line:])
+
+    with shared_host.changed:
+        shared_host.changed.wait_for(lambda: errors() >= 3, 5)
+    assert errors() == 3, shared_host.log[line:]
     assert not any("never retrieved" in x for x in shared_host.log[line:])
 
 
