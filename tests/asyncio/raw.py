@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from wsfast.asyncio import Server
 
@@ -69,3 +70,12 @@ class RawPeer:
             return await asyncio.wait_for(self.reader.read(), 10)
         except ConnectionError:
             return b""
+
+
+async def settle(condition: Callable[[], object], timeout_s: float = 5) -> None:
+    """Wait until a condition holds."""
+    for _ in range(int(timeout_s / 0.01)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come to that")

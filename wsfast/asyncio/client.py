@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import random
-import sys
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from types import TracebackType
@@ -43,6 +42,7 @@ from ._options import (
     reactor_for,
 )
 from ._stream import StreamLink, link_for, stream_driver_for
+from ._timeout import timeout
 from .connection import Connection
 from .link import Link
 
@@ -346,11 +346,8 @@ class connect:  # noqa: N801 - it is used like a function
     async def connect(self) -> ClientConnection:
         """Open a connection; what awaiting this object does."""
         try:
-            if sys.version_info >= (3, 11):
-                async with asyncio.timeout(self.open_timeout):
-                    return await self._connect()
-            else:
-                return await asyncio.wait_for(self._connect(), self.open_timeout)
+            async with timeout(self.open_timeout):
+                return await self._connect()
         except (TimeoutError, asyncio.TimeoutError) as exc:
             raise HandshakeTimeout("timed out during opening handshake") from exc
 
