@@ -408,6 +408,36 @@ def test_k9_credentials_of_the_proxy_stay_with_it(host: Host) -> None:
             client.event("done")
 
 
+@pytest.mark.parametrize("manner", ["resets", "closes", "refuses"])
+def test_k10_no_storm_of_reconnections(host: Host, manner: str) -> None:
+    if not host.target.own:
+        pytest.skip("the target waits seconds before it tries again, or not at all")
+    count = 0
+    with Listening(timeout_s=1) as listening:
+        client = host.follow(listening.uri)
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            try:
+                peer = listening.tcp()
+            except TimeoutError:
+                continue
+            count += 1
+            with peer:
+                head = peer.head()
+                if manner == "refuses":
+                    peer.send(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+                    continue
+                peer.send(response(head))
+                if manner == "resets":
+                    peer.reset()
+                else:
+                    peer.close(1012)
+                    peer.half_close()
+                    peer.ended()
+        client.cancel()
+    assert 2 <= count <= 25, count
+
+
 def test_messages_that_come_with_the_handshake(host: Host) -> None:
     with Listening() as listening:
         client = host.connect(listening.uri, "sink")

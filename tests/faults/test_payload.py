@@ -170,13 +170,13 @@ def test_d1_bomb_in_fragments(fresh: Host) -> None:
 def test_d1_inflating_stalls_nobody(fresh: Host) -> None:
     server = fresh.serve("sink", max_size=None)
     other = fresh.serve()
-    octets = frame(BINARY, bomb(16 * MIB), rsv=RSV1)
+    octets = frame(BINARY, bomb(4 * MIB), rsv=RSV1)
     with nobody_waits(other.port), opened(server.port, deflate=OFFER) as peer:
-        for _ in range(10):
+        for _ in range(40):
             peer.send(octets)
         peer.close()
         peer.ended(30)
-    assert server.event("end", 30)["octets"] == 10 * 16 * MIB
+    assert server.event("end", 30)["octets"] == 40 * 4 * MIB
 
 
 @pytest.mark.parametrize("limit", [1, 100, 1000, 65536, 300_000])

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import needs
-from tests.support.process import ROOT, Child, Event, Host
+from tests.support.process import Child, Event, Host
 from tests.support.targets import TARGETS, TRANSPORT
 
 HERE = Path(__file__).parent
@@ -111,20 +111,13 @@ class Ws(Programs):
         super().__init__(stack)
         node, npm = needs.find("node"), shutil.which("npm")
         assert node is not None
-        place = ROOT / "build" / "interop"
-        if not (place / "node_modules" / "ws").is_dir():
-            place.mkdir(parents=True, exist_ok=True)
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, place)
+        if not (HERE / "node_modules" / "ws").is_dir():
             assert npm is not None, "npm is missing"
+            options = ["--no-audit", "--no-fund", "--ignore-scripts"]
             subprocess.run(
-                [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"],
-                cwd=place,
-                check=True,
-                capture_output=True,
+                [npm, "ci", *options], cwd=HERE, check=True, capture_output=True
             )
-        shutil.copy(HERE / "ws_peer.js", place)
-        self.command = [node, str(place / "ws_peer.js")]
+        self.command = (node, str(HERE / "ws_peer.js"))
 
 
 class Aiohttp(Programs):

@@ -8,6 +8,7 @@ go out on standard output, one JSON object a line; the log goes to standard erro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import gc
 import json
@@ -155,6 +156,14 @@ class Host:
             await ws.close()
         finally:
             del self.connections[-ident]
+
+    async def follow(self, command: dict[str, Any]) -> None:
+        """Connect again and again, until cancelled; ``open`` each time."""
+        connect = self.target.connect()(command["uri"], proxy=None)
+        async for ws in connect:
+            emit("open", id=command["id"], link=link_of(ws))
+            with contextlib.suppress(Exception):
+                await ws.recv()
 
     async def close_server(self, command: dict[str, Any]) -> None:
         """Close a server; ``closed`` says how long it took."""

@@ -206,6 +206,10 @@ class Host(Child):
         )
         return Connecting(self, ident)
 
+    def follow(self, uri: str) -> Connecting:
+        """Begin to connect again and again."""
+        return Connecting(self, self.send("follow", uri=uri))
+
     def stats(self) -> Event:
         """Return what the process holds: connections and tasks."""
         return self.answer(self.send("stats"), "stats")
