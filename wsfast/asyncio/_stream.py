@@ -10,6 +10,7 @@ output, so that its limits hold.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 import weakref
 from collections.abc import Callable
@@ -317,6 +318,8 @@ class StreamLink(Link, asyncio.BufferedProtocol):
         """Tell the connection, or the handshake, that the stream has ended."""
         self._ending = self._finished = True
         self._connected = False
+        if sys.version_info < (3, 11):
+            self.transport.close()  # or a TLS transport complains that nobody did
         self.driver.cancel(self)
         connection, receiver = self.connection, self.receiver
         self.receiver = None
