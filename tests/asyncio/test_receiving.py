@@ -162,7 +162,7 @@ async def test_resume_does_not_overfill_the_queue(wire: Wires):
 
 
 async def test_a_paused_connection_holds_up_its_peer(wire: Wires):
-    ws, peer = await wire(buffer=4096)
+    ws, peer = await wire(thin=True)
     ws.pause_reading()
     sending = asyncio.ensure_future(peer.send_all(peer.texts("x" * 100) * 10_000))
     done, _ = await asyncio.wait([sending], timeout=0.1)

@@ -110,30 +110,27 @@ def linger_zero(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
-def tcp_pair(buffer: int | None = None) -> tuple[socket.socket, socket.socket]:
-    """
-    Return two connected TCP sockets that do not block.
-
-    Args:
-        buffer: Size of the buffers of the system, for a test to fill.
-
-    """
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Return two connected TCP sockets that do not block."""
     with socket.socket() as listener:
-        if buffer is not None:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         there = socket.socket()
-        if buffer is not None:
-            there.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-            there.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         there.connect(listener.getsockname())
         here, _ = listener.accept()
     for sock in (here, there):
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return here, there
+
+
+def thin_pair() -> tuple[socket.socket, socket.socket]:
+    """Return two connected sockets between which the system keeps few octets."""
+    pair = socket.socketpair()
+    for sock in pair:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return pair
 
 
 class Wires:
@@ -160,7 +157,7 @@ class Wires:
         listener: Any = None,
         *,
         client: bool = False,
-        buffer: int | None = None,
+        thin: bool = False,
         deflate: Any = None,
         make: type[Connection] = WireConnection,
         **options: Any,
@@ -171,15 +168,16 @@ class Wires:
         Args:
             listener: Listener of the connection.
             client: Whether the connection is the client.
-            buffer: Size of the buffers of the system.
+            thin: Have the system take few octets at a time.
             deflate: Compression.
             make: Class of the connection.
             options: Options of the connection.
 
         """
         options.setdefault("ping_interval", None)
-        here, there = tcp_pair(buffer)
+        here, there = thin_pair() if thin else tcp_pair()
         loop = asyncio.get_running_loop()
+        create = loop.create_unix_connection if thin else loop.create_connection
         opened: asyncio.Future[Connection] = loop.create_future()
 
         def start(link: Any) -> None:
@@ -196,10 +194,10 @@ class Wires:
 
         driver = self.driver
         if self.reactor:
-            transport, _ = await loop.create_connection(asyncio.Protocol, sock=here)
+            transport, _ = await create(asyncio.Protocol, sock=here)
             start(driver.adopt(transport))
         else:
-            await loop.create_connection(lambda: StreamLink(driver, start), sock=here)
+            await create(lambda: StreamLink(driver, start), sock=here)
         connection = await opened
         peer = Peer(there, client=not client)
         self._made.append((connection, peer))
