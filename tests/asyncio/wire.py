@@ -203,6 +203,10 @@ class Wires:
         self._made.append((connection, peer))
         return connection, peer
 
+    def forget(self) -> None:
+        """Leave what was made to the test."""
+        self._made.clear()
+
     async def close(self) -> None:
         """Close whatever is open."""
         made, self._made = self._made, []

@@ -322,7 +322,7 @@ class StreamLink(Link, asyncio.BufferedProtocol):
             self.transport.close()  # or a TLS transport complains that nobody did
         self.driver.cancel(self)
         connection, receiver = self.connection, self.receiver
-        self.receiver = None
+        self.connection = self.receiver = None
         if connection is not None:
             connection.lost(exc)
         elif receiver is not None:
