@@ -9,6 +9,7 @@ meanwhile in one system call. It works on asyncio's loop and on uvloop alike.
 The links to the connections themselves are in ``_reactor_link``.
 """
 
+import asyncio
 import os
 import weakref
 
@@ -267,7 +268,8 @@ cdef class Reactor(Driver):
 
         Args:
             transport: A transport from which nothing more is to be read or written by
-                its owner; it is closed through its own ``abort()`` in the end.
+                its owner. It is closed through its own ``abort()`` in the end; its
+                owner's ``connection_lost()`` is called then, or if the owner closes it.
 
         Returns:
             The link, or None if its socket can't be taken over: TLS, no socket, or
@@ -282,16 +284,43 @@ cdef class Reactor(Driver):
         try:
             if transport.get_write_buffer_size() != 0:
                 return None
+            owner = transport.get_protocol()
             transport.pause_reading()
         except (AttributeError, NotImplementedError):
             return None
         wsf_prepare_socket(sock.fileno(), sock.family)
-        return self._link(sock.fileno(), transport)
+        link = self._link(sock.fileno(), transport)
+        transport.set_protocol(Adopted(link, owner))
+        return link
 
     def _link(self, int fd, transport):
         link = ReactorLink(self, fd, transport)
         self._register(link, False)
         return link
+
+
+class Adopted(asyncio.Protocol):
+    """
+    What a transport has as its protocol after its socket was taken over.
+
+    The link has to leave the readiness set before the transport closes the descriptor,
+    whose number may be given out again at once.
+    """
+
+    __slots__ = ("_link", "_owner")
+
+    def __init__(self, link, owner):
+        self._link = link
+        self._owner = owner
+
+    def connection_lost(self, exc):
+        """Tell the link, then the owner."""
+        link, owner = self._link, self._owner
+        self._link = self._owner = None
+        try:
+            link.transport_lost(exc)
+        finally:
+            owner.connection_lost(exc)
 
 
 cdef class Source(Link):

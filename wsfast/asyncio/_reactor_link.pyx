@@ -386,6 +386,11 @@ cdef class ReactorLink(Source):
         if not self.closed:
             self._finish(None)
 
+    def transport_lost(self, exc):
+        """Take the news that the transport is about to close the descriptor."""
+        if not self.closed:
+            self._finish(exc)
+
     cdef int _finish(self, object exc) except -1:
         """Leave the set, give the descriptor back, tell who is concerned."""
         cdef Connection conn = self._connection
