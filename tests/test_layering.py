@@ -58,7 +58,8 @@ C_SOURCES = sorted(
 )
 SKIPPED = {"node_modules", "__pycache__", "build", "artifacts", ".hypothesis"}
 LONGEST = 600  # lines of a file
-WIDEST = 88  # columns of a line
+WIDEST = 88  # columns of a line, but for what it tells a tool
+PRAGMA = re.compile(r"\s+# (?:noqa|type: ignore).*")
 
 
 def name_of(path: Path) -> str:
@@ -232,7 +233,7 @@ def test_no_line_is_wider_than_the_page():
         for path in written()
         if path.suffix in {".py", ".pyx", ".pxd", ".pyi", ".c", ".h"}
         for number, line in enumerate(path.read_text().splitlines(), 1)
-        if len(line) > WIDEST and "noqa: E501" not in line
+        if len(PRAGMA.sub("", line)) > WIDEST
     ]
     assert not wide
 

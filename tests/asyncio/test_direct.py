@@ -1,8 +1,4 @@
-"""
-Direct dispatch: a task that waits for a message is stepped when it is there.
-
-What a task can see of it is as with a future, but for the turn of the loop it saves.
-"""
+"""Direct dispatch: a task waiting for a message is stepped when it is there."""
 
 from __future__ import annotations
 

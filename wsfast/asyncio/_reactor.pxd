@@ -6,8 +6,8 @@ from .link cimport Driver, Link
 
 
 cdef enum:
-    # Size of the read buffer that all connections share, in octets, and so the most that
-    # one of them takes out of the system per pass.
+    # Size of the read buffer that all connections share, in octets, and so the most
+    # that one of them takes out of the system per pass.
     READ_SIZE = 256 * 1024
 
 
@@ -35,7 +35,7 @@ cdef class Reactor(Driver):
 cdef class Source(Link):
     cdef int fd
     cdef bint listed                # it waits in the reactor's list for the next pass
-    cdef Source _before             # neighbours in the reactor's list of those in the set
+    cdef Source _before             # neighbours in the reactor's list of its set
     cdef Source _behind
 
     cdef int on_ready(self, uint32_t events) except -1

@@ -1,10 +1,11 @@
 """
 The reactor: one readiness set of its own inside the event loop's.
 
-All connections of an event loop are in one epoll or kqueue set, and the loop watches that
-set's one descriptor. When it is ready a *pass* takes every ready connection: receives into
-one shared buffer, has the connection parse and deliver what came, and sends what was queued
-meanwhile in one system call. It works on asyncio's loop and on uvloop alike.
+All connections of an event loop are in one epoll or kqueue set, and the loop watches
+that set's one descriptor. When it is ready a *pass* takes every ready connection:
+receives into one shared buffer, has the connection parse and deliver what came, and
+sends what was queued meanwhile in one system call. It works on asyncio's loop and on
+uvloop alike.
 
 The links to the connections themselves are in ``_reactor_link``.
 """
@@ -371,7 +372,7 @@ cdef class Acceptor(Source):
         return 0
 
     cdef int _refused(self, int code) except -1:
-        """Handle an error of accept(): some are the peer's, or pass by waiting (C-8)."""
+        """Handle an error of accept(): some are the peer's, or pass by waiting."""
         if wsf_not_now(code) or code in (ECONNABORTED, EPROTO):
             return 0
         if self._backoff == 0:

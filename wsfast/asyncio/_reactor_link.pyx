@@ -1,8 +1,8 @@
 """
 A connection's descriptor in the reactor's readiness set.
 
-Here are the system calls on it: one ``recv`` per pass into the shared buffer, or straight
-into a long message; one ``send`` for all that was queued meanwhile.
+Here are the system calls on it: one ``recv`` per pass into the shared buffer, or
+straight into a long message; one ``send`` for all that was queued meanwhile.
 """
 
 import os
@@ -43,7 +43,8 @@ cdef extern from *:
         struct msghdr m;
 
         if (n == 1)
-            return send(fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+            return send(fd, iov[0].iov_base, iov[0].iov_len,
+                        MSG_NOSIGNAL | MSG_DONTWAIT);
         memset(&m, 0, sizeof m);
         m.msg_iov = iov;
         m.msg_iovlen = n;
@@ -118,7 +119,7 @@ cdef class ReactorLink(Source):
     # ---- the opening handshake ----
 
     def write(self, data):
-        """Send octets as they are; only before :meth:`start`, or as its first octets."""
+        """Send octets as they are; before :meth:`start`, or as its first octets."""
         if self.closed:
             return
         if self._opening_output is None:
@@ -315,8 +316,8 @@ cdef class ReactorLink(Source):
             if <size_t>n < size:
                 self._blocked = True
                 break
-        # What cannot be sent stays queued until the end is told: whoever sends in a loop
-        # is to wait, not to go on for ever.
+        # What cannot be sent stays queued until the end is told: whoever sends in a
+        # loop is to wait, not to go on for ever.
         if self._broken and self._closing:
             writer.advance(writer.queued)
         if self._closing and writer.queued == 0:

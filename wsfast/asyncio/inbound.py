@@ -27,7 +27,7 @@ BUSY = "cannot receive while another coroutine is in recv or recv_streaming alre
 #: to take the messages before it: for one that is just being started, above all.
 HOLD_PASSES = 4
 
-#: The queue of a connection that has received nothing for ``recv()`` yet; never changed.
+#: The queue of a connection that has received nothing for ``recv()``; never changed.
 _EMPTY: list[Any] = []
 
 
