@@ -100,7 +100,7 @@ cdef void keep_storage(PyObject *storage, size_t room) noexcept:
     cdef spare *s = NULL
     cdef int i
 
-    if room < KEEP_MIN or room > KEEP_OCTETS // 2:
+    if room < KEEP_MIN or room > <size_t>KEEP_OCTETS // 2:
         return
     for i in range(KEEP_SLOTS):
         if _spares[i].storage is NULL:
