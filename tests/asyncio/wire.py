@@ -158,7 +158,6 @@ class Wires:
         *,
         client: bool = False,
         thin: bool = False,
-        deflate: Any = None,
         make: type[Connection] = WireConnection,
         **options: Any,
     ) -> tuple[Any, Peer]:
@@ -169,39 +168,56 @@ class Wires:
             listener: Listener of the connection.
             client: Whether the connection is the client.
             thin: Have the system take few octets at a time.
-            deflate: Compression.
             make: Class of the connection.
             options: Options of the connection.
 
         """
         options.setdefault("ping_interval", None)
         here, there = thin_pair() if thin else tcp_pair()
+        connection = await self.on(
+            here, Options(**options), client=client, listener=listener, make=make
+        )
+        peer = Peer(there, client=not client)
+        self._made.append((connection, peer))
+        return connection, peer
+
+    async def on(
+        self,
+        sock: socket.socket,
+        options: Options,
+        *,
+        make: type[Connection] = WireConnection,
+        **kwargs: Any,
+    ) -> Any:
+        """
+        Return a connection over a socket.
+
+        Args:
+            sock: A connected socket; it belongs to the connection from now on.
+            options: Options of the connection.
+            make: Class of the connection.
+            kwargs: Other arguments of the connection.
+
+        """
         loop = asyncio.get_running_loop()
-        create = loop.create_unix_connection if thin else loop.create_connection
         opened: asyncio.Future[Connection] = loop.create_future()
 
         def start(link: Any) -> None:
-            connection = make(
-                link,
-                Options(**options),
-                client=client,
-                deflate=deflate,
-                listener=listener,
-            )
+            connection = make(link, options, **kwargs)
             connection.opened()
             link.start(connection, b"")
             opened.set_result(connection)
 
+        create: Any = loop.create_connection
+        if sock.family != socket.AF_INET:
+            create = loop.create_unix_connection
         driver = self.driver
         if self.reactor:
-            transport, _ = await create(asyncio.Protocol, sock=here)
+            transport, _ = await create(asyncio.Protocol, sock=sock)
             start(driver.adopt(transport))
         else:
-            await create(lambda: StreamLink(driver, start), sock=here)
-        connection = await opened
-        peer = Peer(there, client=not client)
-        self._made.append((connection, peer))
-        return connection, peer
+            await create(lambda: StreamLink(driver, start), sock=sock)
+        return await opened
 
     def forget(self) -> None:
         """Leave what was made to the test."""

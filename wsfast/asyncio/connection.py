@@ -46,7 +46,8 @@ class Extras:
         pings: Pings that wait for their pongs: by payload, the future and the time.
         drainers: Futures of those that wait for room in the output.
         closers: Futures of those that wait for the end.
-        fragmenting: Future of the end of the fragmented message that is being sent.
+        fragmenting: Future of the end of the fragmented message that is being sent, or
+            of the last one that waits for its turn.
         behind: Messages that wait for that.
         id: Unique identifier.
         logger: Where to log.
@@ -325,9 +326,14 @@ class Connection(Inbound):
     ) -> None:
         """Send a message fragment by fragment (RFC 6455 §5.4)."""
         extras = self._more()
-        while extras.fragmenting is not None:
-            await asyncio.shield(extras.fragmenting)
+        before = extras.fragmenting
         done = extras.fragmenting = self.link.driver.loop.create_future()
+        if before is not None:
+            try:
+                await asyncio.shield(before)  # each in its turn
+            except BaseException:
+                before.add_done_callback(lambda _: self._fragments_done(done))
+                raise
         opcode = first = 0
         try:
             async for data in fragments:
@@ -353,10 +359,19 @@ class Connection(Inbound):
                 self.fail(1011, "error in fragmented message")
             raise
         finally:
-            extras.fragmenting = None
-            self._send_kept()
-            done.set_result(None)
+            try:
+                self._send_kept()
+            finally:
+                self._fragments_done(done)
         await self.drain()
+
+    def _fragments_done(self, done: asyncio.Future[None]) -> None:
+        """Let the next message in fragments begin, if there is one that waits."""
+        extras = self._more()
+        if extras.fragmenting is done:
+            extras.fragmenting = None
+        if not done.done():
+            done.set_result(None)
 
     def _send_kept(self) -> None:
         extras = self._more()

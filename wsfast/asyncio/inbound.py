@@ -194,6 +194,10 @@ class Fragments:
         self.leave()
 
 
+def _drop(connection: Inbound, message: Any) -> None:
+    """Forget a message."""
+
+
 async def _refuse() -> None:
     raise ConcurrencyError(BUSY)
 
@@ -558,10 +562,11 @@ class Inbound(Protocol):
         )
 
     def _drop_newest(self) -> None:
-        """Forget what nobody can be made to wait for: we have said goodbye."""
+        """Forget what nobody can be made to wait for, and all that follows it."""
         queue = self._queue
         if len(queue) - self._head > 1 and type(queue[len(queue) - 1]) is not _Fragment:
             self._octets -= len(queue.pop())
+            self.on_message = _drop  # we have said goodbye
         self._full = self.stop = False
 
     def _pause(self) -> None:
