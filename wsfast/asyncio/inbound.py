@@ -362,11 +362,7 @@ class Inbound(Protocol):
             self._queue = []
         self._queue.append(item)
         self._octets += size
-        options = self.options
-        if (
-            len(self._queue) - self._head >= options.queue_high
-            or self._octets >= options.queue_size
-        ):
+        if self._is_full():
             self._full = self.stop = True
 
     def handler_failed(self, exc: BaseException) -> None:
@@ -566,7 +562,7 @@ class Inbound(Protocol):
         queue = self._queue
         if len(queue) - self._head > 1 and type(queue[len(queue) - 1]) is not _Fragment:
             self._octets -= len(queue.pop())
-            self.on_message = _drop  # we have said goodbye
+            self._on_message, self._bound = _drop, False  # we have said goodbye
         self._full = self.stop = False
 
     def _pause(self) -> None:
