@@ -30,6 +30,7 @@ MODULES = {
     "wsfast._engine": "wsfast/_engine.pyx",
     "wsfast._storage": "wsfast/_storage.pyx",
     "wsfast._frames": "wsfast/_frames.pyx",
+    "wsfast._frame_parser": "wsfast/_frame_parser.pyx",
     "wsfast._writer": "wsfast/_writer.pyx",
     "wsfast.protocol.options": "wsfast/protocol/options.py",
     "wsfast.protocol.lifecycle": "wsfast/protocol/lifecycle.py",

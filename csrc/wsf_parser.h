@@ -78,8 +78,8 @@ wsf_status wsf_parser_next(wsf_parser *s, const uint8_t **cursor, const uint8_t 
  * them; if they were the frame's last it returns an empty piece with frame_end set. */
 void wsf_parser_skip(wsf_parser *s, size_t n);
 
-/* Take a message that is one short frame, whole and uncompressed, as most are: the same
- * as wsf_parser_next() would, at a fifth of the cost.
+/* Take a message that is one frame of less than 64 KiB, whole and uncompressed, as most
+ * are: the same as wsf_parser_next() would, at a fifth of the cost.
  *
  * Returns false, with nothing changed, if the input is anything else. */
 static inline bool wsf_parser_short(wsf_parser *s, const uint8_t **cursor,
@@ -93,13 +93,21 @@ static inline bool wsf_parser_short(wsf_parser *s, const uint8_t **cursor,
         return false;
     len = p[1] & 0x7Fu;
     header = s->expect_masked ? 6 : 2;
+    if (len > 125) {
+        if (len > 126 || have < 4)
+            return false;
+        len = (size_t)p[2] << 8 | p[3];
+        if (len < 126)
+            return false;
+        header += 2;
+    }
     if ((p[0] != (WSF_FIN | WSF_OP_TEXT) && p[0] != (WSF_FIN | WSF_OP_BINARY)) ||
-        (p[1] & 0x80u) != (s->expect_masked ? 0x80u : 0u) || len > 125 ||
-        have < header + len || len > s->max_size || (len | s->max_fragments) == 0)
+        (p[1] & 0x80u) != (s->expect_masked ? 0x80u : 0u) || have < header + len ||
+        len > s->max_size || (len | s->max_fragments) == 0)
         return false;
     s->frame.first = p[0];
     if (s->expect_masked)
-        memcpy(s->frame.key, p + 2, sizeof s->frame.key);
+        memcpy(s->frame.key, p + header - 4, sizeof s->frame.key);
     else
         memset(s->frame.key, 0, sizeof s->frame.key);
     s->compressed = false;

@@ -101,6 +101,7 @@ cdef extern from "wsf_parser.h" nogil:
         uint64_t remaining
         wsf_header frame
         bint in_frame
+        uint8_t head_len
         wsf_status error
 
     ctypedef struct wsf_piece:

@@ -6,28 +6,39 @@ from libc.stdint cimport uint8_t, uint64_t
 from ._csrc cimport wsf_parser, wsf_piece, wsf_status, wsf_utf8
 
 
+# A message, frame or header in progress: what an idle connection does not have.
+cdef struct wsf_progress:
+    wsf_parser state
+    # storage of the message (or, while streaming, of the fragment)
+    PyObject *target                 # bytes, or an ASCII str, with one reference: ours
+    uint8_t *dst                     # its octets
+    size_t have
+    size_t room
+    wsf_utf8 utf8
+    bint ascii                       # all of them are ASCII, at a code point's end
+    bint streamed                    # fragments of the message were delivered already
+    uint8_t *control_part            # a control frame that arrives in pieces
+
+
 cdef class MessageParser:
-    cdef wsf_parser _state
     cdef const uint8_t *_pos         # the input window: octets not yet consumed
     cdef const uint8_t *_end
-    cdef object _window              # who owns the window; None if the caller does
-    # storage of the message (or, while streaming, of the fragment) in progress
-    cdef PyObject *_target           # bytes, or an ASCII str, with one reference: ours
-    cdef uint8_t *_dst               # its octets
-    cdef size_t _have
-    cdef size_t _room
-    cdef bint _ascii                 # all of them are ASCII, at a code point's end
-    cdef bint _streamed              # fragments of the message were delivered already
-    cdef bint _text_as_bytes
-    cdef wsf_utf8 _utf8
-    cdef uint8_t *_control_part      # a control frame that arrives in pieces
+    cdef bytes _window               # who owns the window; None if the caller does
+    cdef wsf_progress *_progress     # NULL if there is none
+    cdef uint64_t _max_size
+    cdef uint64_t _max_fragments
     # the event
-    cdef public bint streaming
-    cdef readonly bint fin
-    cdef readonly bint compressed
-    cdef readonly unsigned char opcode
-    cdef readonly unsigned short code
     cdef readonly object payload
+    cdef public bint streaming
+    cdef readonly unsigned short code
+    cdef readonly unsigned char opcode
+    cdef unsigned char _fin
+    cdef unsigned char _compressed
+
+    cdef unsigned char _error        # sticky
+    cdef unsigned char _masked       # what is expected of frames
+    cdef unsigned char _rsv1
+    cdef unsigned char _text_as_bytes
 
     cdef void set_window(self, const uint8_t *data, size_t size) noexcept
     cpdef object take_payload(self)
@@ -38,7 +49,11 @@ cdef class MessageParser:
     cpdef object discard(self)
     cdef int _set_bytes(self, bytes data) except -1
 
-    cdef int _whole(self, const wsf_piece *piece) except -2
+    cdef void _begin_parser(self, wsf_parser *state) noexcept
+    cdef int _advance(self) except -2
+    cdef int _parse(self) except -2
+    cdef int _settle(self, wsf_progress *here) except -1
+    cdef int _whole(self, const wsf_piece *piece, const uint8_t *key) except -2
     cdef int _part(self, const wsf_piece *piece) except -2
     cdef int _begin(self, bint text, size_t first) except -1
     cdef size_t _room_for(self, size_t more) noexcept

@@ -6,13 +6,7 @@ What each class promises is documented in `wsfast._pure_frames`.
 
 from typing_extensions import Buffer
 
-from wsfast._frame_types import Control, Frame
-
-class FrameParser:
-    def __init__(
-        self, *, client: bool, max_size: int | None = ..., rsv1: bool = False
-    ) -> None: ...
-    def feed(self, data: Buffer) -> list[Frame]: ...
+from wsfast._frame_types import Control
 
 class MessageParser:
     streaming: bool

@@ -1,18 +1,14 @@
 # cython: binding=False, embedsignature=True, embedsignature.format=clinic
 """
-Frames in C: octets to frames and to messages (RFC 6455 §5).
+Frames in C: octets to messages (RFC 6455 §5).
 
 What each class promises is written down once, in ``wsfast._pure_frames``; this module
 does the same faster. Payload octets are touched once on the way in: unmasked from the
 read buffer into the storage of the ``str`` or ``bytes`` that is delivered.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.buffer cimport (
-    PyBUF_SIMPLE,
-    PyBuffer_Release,
-    PyObject_GetBuffer,
-)
 from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.stdint cimport UINT64_MAX, uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport free, malloc
@@ -21,14 +17,13 @@ from libc.string cimport memcpy, memset
 from . cimport _csrc
 from ._csrc cimport (
     WSF_E_UTF8,
-    WSF_FIN,
     WSF_NEED_MORE,
     WSF_OK,
     WSF_OP_CLOSE,
     WSF_OP_TEXT,
-    WSF_RSV1,
 )
 from ._engine cimport decode_wide, kernels, octets_of
+from ._frame_parser cimport limit_of, parse_error
 from ._storage cimport (
     KEEP_MIN,
     cut_storage,
@@ -37,7 +32,7 @@ from ._storage cimport (
     take_storage,
 )
 
-from ._frame_types import Control, Frame, FrameError
+from ._frame_types import Control
 
 
 cdef extern from *:
@@ -83,90 +78,98 @@ cdef enum:
     CONTROL_MAX = 125
 
 
-cdef object _limit_of(uint64_t value):
+cdef uint8_t[4] NO_KEY = [0, 0, 0, 0]
+
+
+cdef object _none_or(uint64_t value):
     return None if value == UINT64_MAX else value
 
 
-cdef uint64_t _limit(object value, str name) except? 0:
-    if value is None:
-        return UINT64_MAX
-    if value < 0:
-        raise ValueError(f"{name} must be >= 0 or None, got {value}")
-    return value
-
-
-cdef object _error(_csrc.wsf_status status, list frames):
-    return FrameError(
-        _csrc.wsf_status_text(status).decode(),
-        _csrc.wsf_status_close_code(status),
-        _csrc.wsf_status_reason_code(status).decode(),
-        frames,
-    )
-
-
+@cython.no_gc  # it holds text and octets, which refer to nothing
 cdef class MessageParser:
     """Frames to messages; see ``wsfast._pure_frames.MessageParser``."""
 
     def __init__(self, *, bint client, max_size=1 << 20, max_fragments=4096,
                  bint rsv1=False, bint text_as_bytes=False):
-        _csrc.wsf_parser_init(&self._state, not client)
+        self._masked = not client
         self.max_size = max_size
         self.max_fragments = max_fragments
-        self._state.allow_rsv1 = rsv1
+        self._rsv1 = rsv1
         self._text_as_bytes = text_as_bytes
 
     @property
     def max_size(self):
-        return _limit_of(self._state.max_size)
+        return _none_or(self._max_size)
 
     @max_size.setter
     def max_size(self, value):
-        cdef uint64_t limit = _limit(value, "max_size")
-        self._state.max_size = limit
-        if limit < UINT64_MAX // 2:
-            limit += (limit >> 8) + 1024  # deflate can make a message longer
-        self._state.max_wire_size = limit
+        self._max_size = limit_of(value, "max_size")
+        if self._progress is not NULL:
+            self._begin_parser(&self._progress.state)
 
     @property
     def max_fragments(self):
-        return _limit_of(self._state.max_fragments)
+        return _none_or(self._max_fragments)
 
     @max_fragments.setter
     def max_fragments(self, value):
-        self._state.max_fragments = _limit(value, "max_fragments")
+        self._max_fragments = limit_of(value, "max_fragments")
+        if self._progress is not NULL:
+            self._begin_parser(&self._progress.state)
 
     @property
     def rsv1(self):
-        return self._state.allow_rsv1
+        return self._rsv1 != 0
+
+    @property
+    def fin(self):
+        return self._fin != 0
+
+    @property
+    def compressed(self):
+        return self._compressed != 0
 
     @property
     def pending(self):
         """Octets of the window that were not consumed yet."""
         return self._end - self._pos
 
+    cdef void _begin_parser(self, wsf_parser *state) noexcept:
+        """Give the parser its settings."""
+        cdef uint64_t limit = self._max_size
+
+        state.expect_masked = self._masked
+        state.allow_rsv1 = self._rsv1
+        state.max_size = limit
+        if limit < UINT64_MAX // 2:
+            limit += (limit >> 8) + 1024  # deflate can make a message longer
+        state.max_wire_size = limit
+        state.max_fragments = self._max_fragments
+
     # ---- errors ----
 
     @property
     def error(self):
-        return <int>self._state.error
+        return <int>self._error
 
     @property
     def error_code(self):
-        return _csrc.wsf_status_close_code(self._state.error)
+        return _csrc.wsf_status_close_code(<wsf_status>self._error)
 
     @property
     def error_reason_code(self):
-        return _csrc.wsf_status_reason_code(self._state.error).decode()
+        return _csrc.wsf_status_reason_code(<wsf_status>self._error).decode()
 
     @property
     def error_text(self):
-        return _csrc.wsf_status_text(self._state.error).decode()
+        return _csrc.wsf_status_text(<wsf_status>self._error).decode()
 
     cdef int _fail(self, wsf_status status) noexcept:
-        self._state.error = status
+        self._error = <unsigned char>status
         self._pos = self._end = NULL
         self._window = None
-        self._drop_target()
+        if self._progress is not NULL:
+            self._drop_target()
         return EV_ERROR
 
     # ---- input ----
@@ -214,36 +217,85 @@ cdef class MessageParser:
 
     cpdef int next(self) except -2:
         """Return the next event; see ``wsfast._pure_frames.MessageParser.next``."""
+        cdef wsf_parser state
+        cdef wsf_piece piece
+
+        if self._progress is NULL and self._error == WSF_OK:
+            if self._pos == self._end:
+                self._window = None
+                return EV_NEED_DATA
+            # All that wsf_parser_short() looks at, of a parser with nothing in progress.
+            state.in_frame = False
+            state.opcode = state.head_len = 0
+            state.error = WSF_OK
+            state.expect_masked = self._masked
+            state.max_size = self._max_size
+            state.max_fragments = self._max_fragments
+            if _csrc.wsf_parser_short(&state, &self._pos, self._end, &piece):
+                # The key precedes what it masks; so the compiler can spare the struct.
+                return self._whole(&piece, piece.data - 4 if self._masked else NO_KEY)
+        return self._advance()
+
+    cdef int _advance(self) except -2:
+        """Parse up to the next event, and keep what is in progress then."""
+        cdef wsf_progress here
+
+        if self._error != WSF_OK:
+            return self._fail(<wsf_status>self._error)
+        if self._progress is NULL:
+            memset(&here, 0, sizeof(here))
+            self._begin_parser(&here.state)
+            self._progress = &here
+        try:
+            return self._parse()
+        finally:
+            self._settle(&here)
+
+    cdef int _settle(self, wsf_progress *here) except -1:
+        """Forget the progress if there is none; let it outlast ``here`` otherwise."""
+        cdef wsf_progress *p = self._progress
+
+        if self._error != WSF_OK or not (
+                p.state.in_frame or p.state.opcode | p.state.head_len):
+            self._progress = NULL
+            free(p.control_part)
+            Py_XDECREF(p.target)
+            if p is not here:
+                free(p)
+        elif p is here:
+            self._progress = <wsf_progress *>malloc(sizeof(wsf_progress))
+            if self._progress is NULL:
+                free(p.control_part)
+                Py_XDECREF(p.target)
+                raise MemoryError
+            self._progress[0] = p[0]
+        return 0
+
+    cdef int _parse(self) except -2:
+        cdef wsf_progress *p = self._progress
         cdef wsf_piece piece
         cdef wsf_status status
         cdef int event
 
-        if (self._pos == self._end and self._state.error == WSF_OK
-                and not (self._state.in_frame and self._state.remaining == 0)):
-            self._window = None
-            return EV_NEED_DATA
-        if _csrc.wsf_parser_short(&self._state, &self._pos, self._end, &piece):
-            return self._whole(&piece)
         while True:
-            status = _csrc.wsf_parser_next(&self._state, &self._pos, self._end, &piece)
+            status = _csrc.wsf_parser_next(&p.state, &self._pos, self._end, &piece)
             if status != WSF_OK:
                 if status == WSF_NEED_MORE:
-                    if self._window is not None:
-                        self._window = None
+                    self._window = None
                     return EV_NEED_DATA
                 return self._fail(status)
             if piece.opcode >= WSF_OP_CLOSE:
                 event = self._control(&piece)
-            elif (piece.frame_end and piece.offset == 0 and self._target is NULL
-                    and _csrc.wsf_parser_fin(&self._state)
-                    and self._state.fragments == 1 and not self._state.compressed):
-                return self._whole(&piece)
+            elif (piece.frame_end and piece.offset == 0 and p.target is NULL
+                    and _csrc.wsf_parser_fin(&p.state)
+                    and p.state.fragments == 1 and not p.state.compressed):
+                return self._whole(&piece, p.state.frame.key)
             else:
                 event = self._part(&piece)
             if event != EV_NEED_DATA:
                 return event
 
-    cdef int _whole(self, const wsf_piece *piece) except -2:
+    cdef int _whole(self, const wsf_piece *piece, const uint8_t *key) except -2:
         """Deliver a message that is one frame and has arrived in one go."""
         cdef uint8_t *dst = NULL
         cdef object message
@@ -252,7 +304,7 @@ cdef class MessageParser:
         if piece.opcode == WSF_OP_TEXT and not self._text_as_bytes:
             message = wsf_new_ascii(piece.len, &dst)
             if piece.len != 0 and not _csrc.wsf_mask_ascii(
-                    kernels(), dst, piece.data, piece.len, self._state.frame.key, 0):
+                    kernels(), dst, piece.data, piece.len, key, 0):
                 message = decode_wide(dst, piece.len)
                 if message is None:
                     return self._fail(WSF_E_UTF8)
@@ -262,62 +314,62 @@ cdef class MessageParser:
         if piece.len != 0:
             dst = <uint8_t *>PyBytes_AS_STRING(message)
             _csrc.wsf_mask(kernels(), dst, piece.data, piece.len,
-                           self._state.frame.key, 0)
-        if piece.opcode == WSF_OP_TEXT:
-            if not _csrc.wsf_utf8_valid(kernels(), dst, piece.len):
-                return self._fail(WSF_E_UTF8)
-            self.payload = message
-            return EV_TEXT
+                           key, 0)
+        if piece.opcode == WSF_OP_TEXT and not _csrc.wsf_utf8_valid(
+                kernels(), dst, piece.len):
+            return self._fail(WSF_E_UTF8)
         self.payload = message
-        return EV_BINARY
+        return EV_TEXT if piece.opcode == WSF_OP_TEXT else EV_BINARY
 
     # ---- messages that come in parts ----
 
     cdef int _part(self, const wsf_piece *piece) except -2:
         """Add a piece to the message in progress; deliver it if that completes it."""
-        cdef bint text = piece.opcode == WSF_OP_TEXT and not self._state.compressed
+        cdef wsf_progress *p = self._progress
+        cdef bint text = piece.opcode == WSF_OP_TEXT and not p.state.compressed
         cdef bint fin
 
-        if self._target is NULL:
+        if p.target is NULL:
             self.opcode = piece.opcode
             self._begin(text and not self._text_as_bytes, piece.len)
         if piece.len != 0:
             self._reserve(piece.len)
-            if self._unmask(self._dst + self._have, piece.data, piece.len,
+            if self._unmask(p.dst + p.have, piece.data, piece.len,
                             piece.offset, text) < 0:
                 return EV_ERROR
         if not piece.frame_end:
             return EV_NEED_DATA
-        fin = _csrc.wsf_parser_fin(&self._state)
+        fin = _csrc.wsf_parser_fin(&p.state)
         if not fin and not self.streaming:
             return EV_NEED_DATA
-        if fin and text and not _csrc.wsf_utf8_complete(&self._utf8):
+        if fin and text and not _csrc.wsf_utf8_complete(&p.utf8):
             return self._fail(WSF_E_UTF8)
         self.opcode = piece.opcode
         return self._deliver(text, fin)
 
     cdef int _begin(self, bint as_str, size_t first) except -1:
         """Make storage for a message whose first piece has ``first`` octets."""
+        cdef wsf_progress *p = self._progress
         cdef object target
         cdef size_t room
 
-        self._have = 0
-        self._ascii = _csrc.wsf_utf8_complete(&self._utf8)
-        self._target = take_storage(as_str, first + self._state.remaining, &room)
-        if self._target is not NULL:
-            cut_storage(self._target, room)
-            self._dst = storage_octets(self._target)
-            self._room = room
+        p.have = 0
+        p.ascii = _csrc.wsf_utf8_complete(&p.utf8)
+        p.target = take_storage(as_str, first + p.state.remaining, &room)
+        if p.target is not NULL:
+            cut_storage(p.target, room)
+            p.dst = storage_octets(p.target)
+            p.room = room
             return 0
         room = self._room_for(first)
         if as_str:
-            target = wsf_new_ascii(room, &self._dst)
+            target = wsf_new_ascii(room, &p.dst)
         else:
             target = PyBytes_FromStringAndSize(NULL, room)
-            self._dst = <uint8_t *>PyBytes_AS_STRING(target)
-        self._room = room
+            p.dst = <uint8_t *>PyBytes_AS_STRING(target)
+        p.room = room
         Py_INCREF(target)
-        self._target = <PyObject *>target
+        p.target = <PyObject *>target
         return 0
 
     cdef size_t _room_for(self, size_t more) noexcept:
@@ -327,45 +379,48 @@ cdef class MessageParser:
         What has arrived decides, not what a header declares: no more than a few times
         as much, and never more than the frame in progress and a step for later ones.
         """
-        cdef uint64_t have = self._have + more
-        cdef uint64_t whole = have + self._state.remaining
+        cdef wsf_progress *p = self._progress
+        cdef uint64_t have = p.have + more
+        cdef uint64_t whole = have + p.state.remaining
         cdef uint64_t most = max(have * GROWTH, <uint64_t>FIRST_ROOM)
 
         if whole > most:
             return <size_t>most
-        if not _csrc.wsf_parser_fin(&self._state):
+        if not _csrc.wsf_parser_fin(&p.state):
             return <size_t>(whole + whole // 2)
         return <size_t>whole
 
     cdef int _reserve(self, size_t more) except -1:
+        cdef wsf_progress *p = self._progress
         cdef size_t room
-        if self._have + more <= self._room:
+        if p.have + more <= p.room:
             return 0
         room = self._room_for(more)
-        self._room = 0
-        if type(<object>self._target) is bytes:
-            _PyBytes_Resize(&self._target, room)
-            self._dst = <uint8_t *>PyBytes_AS_STRING(<object>self._target)
+        p.room = 0
+        if type(<object>p.target) is bytes:
+            _PyBytes_Resize(&p.target, room)
+            p.dst = <uint8_t *>PyBytes_AS_STRING(<object>p.target)
         else:
-            PyUnicode_Resize(&self._target, room)
-            self._dst = <uint8_t *>PyUnicode_1BYTE_DATA(self._target)
-        self._room = room
+            PyUnicode_Resize(&p.target, room)
+            p.dst = <uint8_t *>PyUnicode_1BYTE_DATA(p.target)
+        p.room = room
         return 0
 
     cdef int _unmask(self, uint8_t *dst, const uint8_t *src, size_t size,
                      uint64_t offset, bint text) noexcept:
         """Unmask octets into the storage and validate them (RFC 6455 §5.3, §8.1)."""
+        cdef wsf_progress *p = self._progress
+        cdef const uint8_t *key = p.state.frame.key
         cdef size_t bad
 
-        self._have += size
+        p.have += size
         if not text:
-            _csrc.wsf_mask(kernels(), dst, src, size, self._state.frame.key, offset)
+            _csrc.wsf_mask(kernels(), dst, src, size, key, offset)
             return 0
-        if _csrc.wsf_mask_ascii(kernels(), dst, src, size, self._state.frame.key,
-                                offset) and self._ascii:
+        if _csrc.wsf_mask_ascii(kernels(), dst, src, size, key, offset) and p.ascii:
             return 0
-        self._ascii = False
-        if _csrc.wsf_utf8_feed(kernels(), &self._utf8, dst, size, &bad) != WSF_OK:
+        p.ascii = False
+        if _csrc.wsf_utf8_feed(kernels(), &p.utf8, dst, size, &bad) != WSF_OK:
             return self._fail(WSF_E_UTF8)
         return 0
 
@@ -376,105 +431,109 @@ cdef class MessageParser:
         0 unless a long data frame is being received; ``dst`` is where they go, still
         masked. Tell :meth:`direct_filled` afterwards.
         """
+        cdef wsf_progress *p = self._progress
         cdef size_t room
-        if self._target is NULL or not self._state.in_frame:
+        if p.target is NULL or not p.state.in_frame:
             return 0
-        if self._state.remaining < DIRECT_MIN or self._state.frame.first & 0x08:
+        if p.state.remaining < DIRECT_MIN or p.state.frame.first & 0x08:
             return 0
-        if self._room - self._have < DIRECT_MIN:
+        if p.room - p.have < DIRECT_MIN:
             self._reserve(DIRECT_MIN)
-        room = self._room - self._have
-        if room > self._state.remaining:
-            room = self._state.remaining
-        dst[0] = self._dst + self._have
+        room = p.room - p.have
+        if room > p.state.remaining:
+            room = p.state.remaining
+        dst[0] = p.dst + p.have
         return room
 
     cdef int direct_filled(self, size_t n) except -2:
         """Take ``n`` octets that were received at the place of :meth:`direct_room`."""
-        cdef uint8_t *dst = self._dst + self._have
-        cdef uint64_t offset = self._state.frame.length - self._state.remaining
-        cdef bint text = (self._state.opcode == WSF_OP_TEXT
-                          and not self._state.compressed)
+        cdef wsf_progress *p = self._progress
+        cdef uint8_t *dst = p.dst + p.have
+        cdef uint64_t offset = p.state.frame.length - p.state.remaining
+        cdef bint text = p.state.opcode == WSF_OP_TEXT and not p.state.compressed
 
-        _csrc.wsf_parser_skip(&self._state, n)
+        _csrc.wsf_parser_skip(&p.state, n)
         return self._unmask(dst, dst, n, offset, text)
 
     cdef int _deliver(self, bint text, bint fin) except -2:
         """Hand out what the storage holds: the message, or the next fragment of it."""
-        cdef bint whole = fin and not self._streamed
+        cdef wsf_progress *p = self._progress
+        cdef bint whole = fin and not p.streamed
         cdef size_t tail = 0
         cdef uint8_t tail_octets[3]
 
-        self.fin = fin
-        self.compressed = self._state.compressed
-        self._streamed = not fin
-        if text and not fin and not self._ascii and not self._text_as_bytes:
-            tail = _tail_size(self._dst, self._have)
-            memcpy(tail_octets, self._dst + self._have - tail, tail)
-        self.payload = self._finish(self._have - tail)
+        self._fin = fin
+        self._compressed = p.state.compressed
+        p.streamed = not fin
+        if text and not fin and not p.ascii and not self._text_as_bytes:
+            tail = _tail_size(p.dst, p.have)
+            memcpy(tail_octets, p.dst + p.have - tail, tail)
+        self.payload = self._finish(p.have - tail)
         if fin:
-            memset(&self._utf8, 0, sizeof(wsf_utf8))
+            memset(&p.utf8, 0, sizeof(wsf_utf8))
         if tail != 0:
             self._begin(True, tail)
-            memcpy(self._dst, tail_octets, tail)
-            self._have = tail
-            self._ascii = False
+            memcpy(p.dst, tail_octets, tail)
+            p.have = tail
+            p.ascii = False
         if not whole:
             return EV_FRAGMENT
-        if self.compressed:
+        if self._compressed:
             return EV_COMPRESSED
         return EV_TEXT if self.opcode == WSF_OP_TEXT else EV_BINARY
 
     cdef object _finish(self, size_t size):
         """Turn the first ``size`` octets of the storage into the payload."""
+        cdef wsf_progress *p = self._progress
         cdef object payload
-        cdef bint as_str = type(<object>self._target) is str
+        cdef bint as_str = type(<object>p.target) is str
 
-        if as_str and not self._ascii:
-            payload = decode_wide(self._dst, size)
-            keep_storage(self._target, self._room)
+        if as_str and not p.ascii:
+            payload = decode_wide(p.dst, size)
+            keep_storage(p.target, p.room)
             self._drop_target()
             return payload
         if size == 0:
             self._drop_target()
             return "" if as_str else b""
-        if size > self._room // 2 and self._room >= KEEP_MIN:
-            cut_storage(self._target, size)
-            keep_storage(self._target, self._room)
-        elif size != self._room:
+        if size > p.room // 2 and p.room >= KEEP_MIN:
+            cut_storage(p.target, size)
+            keep_storage(p.target, p.room)
+        elif size != p.room:
             if as_str:
-                PyUnicode_Resize(&self._target, size)
+                PyUnicode_Resize(&p.target, size)
             else:
-                _PyBytes_Resize(&self._target, size)
-        payload = <object>self._target
+                _PyBytes_Resize(&p.target, size)
+        payload = <object>p.target
         self._drop_target()
         return payload
 
     cdef void _drop_target(self) noexcept:
-        cdef PyObject *target = self._target
-        self._target = NULL
-        self._dst = NULL
-        self._have = self._room = 0
+        cdef wsf_progress *p = self._progress
+        cdef PyObject *target = p.target
+        p.target = NULL
+        p.have = p.room = 0
         Py_XDECREF(target)
 
     # ---- control frames ----
 
     cdef int _control(self, const wsf_piece *piece) except -2:
         """Deliver a control frame once all of it is there (RFC 6455 §5.5)."""
+        cdef wsf_progress *p = self._progress
         cdef uint8_t here[CONTROL_MAX]
         cdef uint8_t *octets = here
-        cdef size_t size = self._state.frame.length
+        cdef size_t size = p.state.frame.length
         cdef wsf_status status
         cdef uint16_t code = 0
 
         if piece.offset != 0 or not piece.frame_end:
-            if self._control_part is NULL:
-                self._control_part = <uint8_t *>malloc(CONTROL_MAX)
-                if self._control_part is NULL:
+            if p.control_part is NULL:
+                p.control_part = <uint8_t *>malloc(CONTROL_MAX)
+                if p.control_part is NULL:
                     raise MemoryError
-            octets = self._control_part
+            octets = p.control_part
         _csrc.wsf_mask(kernels(), octets + piece.offset, piece.data, piece.len,
-                       self._state.frame.key, piece.offset)
+                       p.state.frame.key, piece.offset)
         if not piece.frame_end:
             return EV_NEED_DATA
         self.opcode = piece.opcode
@@ -484,9 +543,9 @@ cdef class MessageParser:
                 return self._fail(status)
         self.code = code
         self.payload = PyBytes_FromStringAndSize(<char *>octets, size)
-        if self._control_part is not NULL:
-            free(self._control_part)
-            self._control_part = NULL
+        if p.control_part is not NULL:
+            free(p.control_part)
+            p.control_part = NULL
         return piece.opcode
 
     # ---- many at a time ----
@@ -502,7 +561,7 @@ cdef class MessageParser:
             if event == EV_NEED_DATA:
                 return found
             if event == EV_ERROR:
-                raise _error(self._state.error, found)
+                raise parse_error(<wsf_status>self._error, found)
             if event >= EV_CLOSE:
                 found.append(Control(event, self.payload, self.code))
             else:
@@ -510,8 +569,10 @@ cdef class MessageParser:
             self.payload = None
 
     def __dealloc__(self):
-        free(self._control_part)
-        Py_XDECREF(self._target)
+        if self._progress is not NULL:
+            free(self._progress.control_part)
+            Py_XDECREF(self._progress.target)
+            free(self._progress)
 
 
 cdef size_t _tail_size(const uint8_t *data, size_t size) noexcept:
@@ -525,60 +586,3 @@ cdef size_t _tail_size(const uint8_t *data, size_t size) noexcept:
         if octet < 0x80:
             return 0
     return 0
-
-
-cdef class FrameParser:
-    """Octets to frames; see ``wsfast._pure_frames.FrameParser``."""
-
-    cdef wsf_parser _state
-    cdef bytearray _part
-    cdef bint _rsv1
-
-    def __init__(self, *, bint client, max_size=1 << 20, bint rsv1=False):
-        _csrc.wsf_parser_init(&self._state, not client)
-        self._state.max_size = self._state.max_wire_size = _limit(max_size, "max_size")
-        self._state.allow_rsv1 = rsv1
-
-    def feed(self, data):
-        """Parse ``data``; see ``wsfast._pure_frames.FrameParser.feed``."""
-        cdef Py_buffer view
-        cdef list frames = []
-        cdef const uint8_t *pos
-        cdef wsf_piece piece
-        cdef wsf_status status
-
-        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-        try:
-            pos = <const uint8_t *>view.buf
-            while True:
-                if not self._state.in_frame:
-                    self._state.message_size = self._state.fragments = 0
-                status = _csrc.wsf_parser_next(
-                    &self._state, &pos, <const uint8_t *>view.buf + view.len, &piece)
-                if status == WSF_NEED_MORE:
-                    return frames
-                if status != WSF_OK:
-                    self._part = None
-                    raise _error(status, frames)
-                self._piece(frames, &piece)
-        finally:
-            PyBuffer_Release(&view)
-
-    cdef int _piece(self, list frames, const wsf_piece *piece) except -1:
-        cdef bytes octets = PyBytes_FromStringAndSize(NULL, piece.len)
-        cdef uint8_t first = self._state.frame.first
-
-        _csrc.wsf_mask(kernels(), <uint8_t *>PyBytes_AS_STRING(octets), piece.data,
-                       piece.len, self._state.frame.key, piece.offset)
-        if piece.frame_end and piece.offset == 0:
-            frames.append(Frame(first & 0x0F, octets, first & WSF_FIN != 0,
-                                first & WSF_RSV1 != 0))
-            return 0
-        if self._part is None:
-            self._part = bytearray()
-        self._part += octets
-        if piece.frame_end:
-            frames.append(Frame(first & 0x0F, bytes(self._part), first & WSF_FIN != 0,
-                                first & WSF_RSV1 != 0))
-            self._part = None
-        return 0

@@ -104,5 +104,6 @@ else:
         masking_key,
         unmask_inplace,
     )
-    from wsfast._frames import FrameParser, MessageParser
+    from wsfast._frame_parser import FrameParser
+    from wsfast._frames import MessageParser
     from wsfast._writer import FrameWriter

@@ -409,10 +409,11 @@ static void parser_skip(const wsf_kernels *k)
 static void parser_short_changes_nothing(const wsf_kernels *k)
 {
     static const char *const others[] = {
-        "\x01\x00",     "\x80\x00",  "\x89\x00",         "\xC1\x00",
-        "\x81\x80\1\1", "\x81\x02x", "\x82\x7E\x00\x7E", "\x83\x00",
+        "\x01\x00",          "\x80\x00",     "\x89\x00",         "\xC1\x00",
+        "\x81\x80\1\1",      "\x81\x02x",    "\x82\x7E\x00\x7E", "\x83\x00",
+        "\x82\x7E\x00\x01x", "\x82\x7E\x00", "\x82\x7F",
     };
-    static const size_t lengths[] = {2, 2, 2, 2, 4, 3, 4, 2};
+    static const size_t lengths[] = {2, 2, 2, 2, 4, 3, 4, 2, 5, 3, 2};
 
     (void)k;
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import wsfast.engine
 
 MODULES = {
-    "c": ("_frame_types", "_engine", "_frames", "_writer"),
+    "c": ("_frame_types", "_engine", "_frame_parser", "_frames", "_writer"),
     "python": ("_frame_types", "_pure", "_pure_frames", "_pure_writer"),
 }
 KEY = bytes.fromhex("37fa213d")  # masking-key of the examples in RFC 6455 §5.7

@@ -77,7 +77,7 @@ def test_both_engines_share_their_types(engines):
 @pytest.mark.skipif(PURE, reason="a build without the C engine")
 def test_c_by_default():
     kernel, kernels, *modules = probe()
-    assert modules == ["wsfast._engine", "wsfast._frames"]
+    assert modules == ["wsfast._engine", "wsfast._frame_parser"]
     assert kernel == kernels[0]
     assert kernels[-1] == "scalar"
     assert probe(WSFAST_PURE="0", WSFAST_KERNEL="")[0] == kernel

@@ -20,6 +20,7 @@ if sys.argv.pop(1) == "python":
     import wsfast._pure, wsfast._pure_frames, wsfast._pure_writer
 
     sys.modules["wsfast._engine"] = wsfast._pure
+    sys.modules["wsfast._frame_parser"] = wsfast._pure_frames
     sys.modules["wsfast._frames"] = wsfast._pure_frames
     sys.modules["wsfast._writer"] = wsfast._pure_writer
 sys.exit(stubtest.main())
@@ -31,14 +32,20 @@ CYTHON = r"""
 wsfast\..*\.__(pyx_capi|reduce_cython|setstate_cython|test)__
 wsfast\..*\.(FrameParser|MessageParser|FrameWriter)\.__init__
 """
-PYTHON = r"wsfast\..*\.__all__"
+# Two modules of C are one of Python.
+PYTHON = r"""
+wsfast\..*\.__all__
+wsfast\._frames\.FrameParser
+wsfast\._frame_parser\.MessageParser
+"""
 
 
 @pytest.mark.parametrize("name", ["python"] if PURE else ["c", "python"])
 def test_stubs(name, tmp_path):
     allowed = tmp_path / "allowed"
     allowed.write_text(PYTHON if name == "python" else CYTHON)
-    modules = ["wsfast._engine", "wsfast._frames", "wsfast._writer"]
+    modules = ["_engine", "_frame_parser", "_frames", "_writer"]
+    modules = [f"wsfast.{module}" for module in modules]
     config = tmp_path / "mypy.ini"
     config.write_text("[mypy]\nfollow_imports = silent\n")  # the stubs and no more
     options = ["--ignore-disjoint-bases", "--allowlist", str(allowed)]

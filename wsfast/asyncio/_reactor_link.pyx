@@ -195,7 +195,7 @@ cdef class ReactorLink(Source):
             if parser._pos != parser._end or self._paused or self.closed:
                 return 0
         room = 0
-        if parser._target is not NULL:
+        if parser._progress is not NULL:
             room = parser.direct_room(&dst)
         if room != 0:
             iov[0].iov_base = dst
