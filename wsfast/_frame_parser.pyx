@@ -50,7 +50,8 @@ cdef class FrameParser:
 
     def __init__(self, *, bint client, max_size=1 << 20, bint rsv1=False):
         _csrc.wsf_parser_init(&self._state, not client)
-        self._state.max_size = self._state.max_wire_size = limit_of(max_size, "max_size")
+        self._state.max_size = limit_of(max_size, "max_size")
+        self._state.max_wire_size = self._state.max_size
         self._state.allow_rsv1 = rsv1
 
     def feed(self, data):

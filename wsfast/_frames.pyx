@@ -224,7 +224,7 @@ cdef class MessageParser:
             if self._pos == self._end:
                 self._window = None
                 return EV_NEED_DATA
-            # All that wsf_parser_short() looks at, of a parser with nothing in progress.
+            # All that wsf_parser_short() looks at, with nothing in progress.
             state.in_frame = False
             state.opcode = state.head_len = 0
             state.error = WSF_OK
