@@ -34,7 +34,7 @@ class Program(Child):
                         found: Event = event
                         return found
                 left = deadline - time.monotonic()
-                if left <= 0 or (self.over and self.process.poll() is not None):
+                if left <= 0 or self.over:
                     raise AssertionError(
                         f"no event {wanted}: {self.lines[-3:]} {self.log[-10:]}"
                     )

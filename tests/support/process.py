@@ -46,7 +46,7 @@ class Child:
         self.changed = threading.Condition(threading.RLock())
         self.lines: list[str] = []
         self.log: list[str] = []
-        self.over = False
+        self.streams = 2
         self.threads = [
             threading.Thread(target=self.collect, args=args, daemon=True)
             for args in (
@@ -64,8 +64,13 @@ class Child:
                 lines.append(line.decode(errors="replace").rstrip("\n"))
                 self.changed.notify_all()
         with self.changed:
-            self.over = True
+            self.streams -= 1
             self.changed.notify_all()
+
+    @property
+    def over(self) -> bool:
+        """Whether all output has been collected, and there will be no more."""
+        return self.streams == 0
 
     def status(self, field: str) -> int:
         """Return a field of ``/proc/PID/status`` that is in kB, in octets."""
@@ -157,7 +162,7 @@ class Host(Child):
         with self.changed:
             while (event := self.find(wanted, since)) is None:
                 left = deadline - time.monotonic()
-                if left <= 0 or (self.over and self.process.poll() is not None):
+                if left <= 0 or self.over:
                     raise AssertionError(
                         f"no event {wanted} within {timeout_s} s; "
                         f"events: {self.events[-5:]}; log: {self.log[-20:]}"
@@ -185,7 +190,7 @@ class Host(Child):
                         assert name == event, found
                         return found
                 left = deadline - time.monotonic()
-                assert left > 0 and self.process.poll() is None, (
+                assert left > 0 and not self.over, (
                     f"no {event} for {ident} within {timeout_s} s; "
                     f"events: {self.events[-5:]}; log: {self.log[-20:]}"
                 )
