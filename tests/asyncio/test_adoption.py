@@ -36,6 +36,7 @@ class Owner(asyncio.Protocol):
 
     def connection_lost(self, exc):
         self.lost.append(exc)
+        self.transport.close()  # Python 3.10 wants that of a TLS transport
 
 
 class Keeps(Listener):
