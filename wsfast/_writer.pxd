@@ -10,17 +10,21 @@ cdef struct segment:
     void *owner                      # a reference, or NULL
 
 
+# Segments in a ring buffer's stead: [first, first + count) of those that follow it.
+cdef struct segments:
+    size_t first
+    size_t count
+    size_t room
+
+
 cdef class FrameWriter:
-    cdef bint _client
     cdef uint8_t *_buf               # octets that were copied in: [_start, _stop)
     cdef size_t _start
     cdef size_t _stop
     cdef size_t _cap
-    cdef segment *_segments          # older output, when some of it is by reference
-    cdef size_t _first_segment
-    cdef size_t _n_segments
-    cdef size_t _cap_segments
+    cdef segments *_older            # output before that; NULL if there is none
     cdef readonly Py_ssize_t queued
+    cdef unsigned char _client
 
     cpdef object frame(self, int opcode, object payload, bint fin=*, bint rsv1=*)
     cpdef object message(self, int opcode, object payload)

@@ -80,6 +80,10 @@ cdef void free_buffer(uint8_t *octets, size_t size) noexcept:
         free(octets)
 
 
+cdef inline segment *_at(segments *all, size_t i) noexcept:
+    return <segment *>(all + 1) + i
+
+
 cdef class FrameWriter:
     """The output of a connection; see ``wsfast._pure_writer.FrameWriter``."""
 
@@ -234,22 +238,27 @@ cdef class FrameWriter:
         return 0
 
     cdef segment *_new_segment(self) except NULL:
-        cdef segment *segments
-        cdef size_t cap
-        if self._first_segment + self._n_segments == self._cap_segments:
-            if self._first_segment > self._cap_segments // 2:
-                memmove(self._segments, self._segments + self._first_segment,
-                        self._n_segments * sizeof(segment))
-                self._first_segment = 0
+        cdef segments *older = self._older
+        cdef size_t room = 4 if older is NULL else older.room
+
+        if older is NULL or older.first + older.count == room:
+            if older is not NULL and older.first > room // 2:
+                memmove(_at(older, 0), _at(older, older.first),
+                        older.count * sizeof(segment))
+                older.first = 0
             else:
-                cap = max(<size_t>4, self._cap_segments * 2)
-                segments = <segment *>realloc(self._segments, cap * sizeof(segment))
-                if segments is NULL:
+                if older is not NULL:
+                    room *= 2
+                older = <segments *>realloc(
+                    older, sizeof(segments) + room * sizeof(segment))
+                if older is NULL:
                     raise MemoryError
-                self._segments = segments
-                self._cap_segments = cap
-        self._n_segments += 1
-        return &self._segments[self._first_segment + self._n_segments - 1]
+                if self._older is NULL:
+                    older.first = older.count = 0
+                older.room = room
+                self._older = older
+        older.count += 1
+        return _at(older, older.first + older.count - 1)
 
     cdef void _free_segment(self, segment *s) noexcept:
         free(s.base)
@@ -260,9 +269,9 @@ cdef class FrameWriter:
 
     cdef const uint8_t *head(self, size_t *size) noexcept:
         """Return the first octets that are in one piece, and how many they are."""
-        if self._n_segments != 0:
-            size[0] = self._segments[self._first_segment].size
-            return self._segments[self._first_segment].data
+        if self._older is not NULL:
+            size[0] = _at(self._older, self._older.first).size
+            return _at(self._older, self._older.first).data
         size[0] = self._stop - self._start
         return self._buf + self._start
 
@@ -271,8 +280,8 @@ cdef class FrameWriter:
         cdef wsf_iovec *iov = <wsf_iovec *>iovecs
         cdef size_t n = 0
         cdef segment *s
-        while n < most and n < self._n_segments:
-            s = &self._segments[self._first_segment + n]
+        while self._older is not NULL and n < most and n < self._older.count:
+            s = _at(self._older, self._older.first + n)
             iov[n].iov_base = <void *>s.data
             iov[n].iov_len = s.size
             n += 1
@@ -286,20 +295,19 @@ cdef class FrameWriter:
         """Forget the first ``n <= queued`` octets: they have been sent."""
         cdef segment *s
         self.queued -= n
-        while self._n_segments != 0:
-            s = &self._segments[self._first_segment]
+        while self._older is not NULL:
+            s = _at(self._older, self._older.first)
             if n < s.size:
                 s.data += n
                 s.size -= n
                 return
             n -= s.size
             self._free_segment(s)
-            self._first_segment += 1
-            self._n_segments -= 1
-        if self._segments is not NULL:
-            free(self._segments)
-            self._segments = NULL
-            self._first_segment = self._cap_segments = 0
+            self._older.first += 1
+            self._older.count -= 1
+            if self._older.count == 0:
+                free(self._older)
+                self._older = NULL
         self._start += n
         if self._start == self._stop:
             free_buffer(self._buf, self._cap)  # an idle connection has none
@@ -311,13 +319,15 @@ cdef class FrameWriter:
         cdef bytes out
         cdef uint8_t *dst
         cdef size_t i, take
+        cdef segment *s
 
         n = min(n, <size_t>self.queued)
         out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>n)
         dst = <uint8_t *>PyBytes_AS_STRING(out)
-        for i in range(self._first_segment, self._first_segment + self._n_segments):
-            take = min(n, self._segments[i].size)
-            memcpy(dst, self._segments[i].data, take)
+        for i in range(0 if self._older is NULL else self._older.count):
+            s = _at(self._older, self._older.first + i)
+            take = min(n, s.size)
+            memcpy(dst, s.data, take)
             dst += take
             n -= take
         if n != 0:
@@ -338,7 +348,8 @@ cdef class FrameWriter:
 
     def __dealloc__(self):
         cdef size_t i
-        for i in range(self._n_segments):
-            self._free_segment(&self._segments[self._first_segment + i])
-        free(self._segments)
+        if self._older is not NULL:
+            for i in range(self._older.count):
+                self._free_segment(_at(self._older, self._older.first + i))
+            free(self._older)
         free_buffer(self._buf, self._cap)

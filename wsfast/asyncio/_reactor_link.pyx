@@ -300,7 +300,7 @@ cdef class ReactorLink(Source):
         writer = conn.writer
         while writer.queued != 0 and not self._broken:
             size = 0
-            if writer._n_segments == 0:  # as usual: everything is in the buffer
+            if writer._older is NULL:  # as usual: everything is in the buffer
                 iov[0].iov_base = writer._buf + writer._start
                 iov[0].iov_len = size = <size_t>writer.queued
                 parts = 1
