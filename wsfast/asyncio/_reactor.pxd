@@ -16,7 +16,7 @@ cdef class Reactor(Driver):
     cdef uint8_t *_buffer
     cdef double _now
     cdef list _again                # sources that have more to do than a pass allowed
-    cdef Source _registered         # head of the list of those in the set
+    cdef list _registered           # sources in the set, each at its place
     cdef list _released             # sources that left the set during this pass
     cdef bint _serving              # events taken from the poller are at hand
     cdef bint _again_due
@@ -34,8 +34,7 @@ cdef class Reactor(Driver):
 
 cdef class Source(Link):
     cdef int fd
-    cdef bint listed                # it waits in the reactor's list for the next pass
-    cdef Source _before             # neighbours in the reactor's list of its set
-    cdef Source _behind
+    cdef int _place                 # among the sources of the reactor
+    cdef unsigned char listed       # it waits in the reactor's list for the next pass
 
     cdef int on_ready(self, uint32_t events) except -1

@@ -73,6 +73,12 @@ cdef extern from *:
         return code == EAGAIN || code == EWOULDBLOCK || code == EINTR;
     }
 
+    #ifdef __linux__
+    #define WSF_INHERITED 1
+    #else
+    #define WSF_INHERITED 0
+    #endif
+
     static int wsf_accept(int fd)
     {
     #ifdef __linux__
@@ -83,6 +89,7 @@ cdef extern from *:
     }
     """
     double wsf_now() nogil
+    bint WSF_INHERITED  # what is set on a listening socket holds for those it accepts
     void wsf_prepare_socket(int fd, int family) nogil
     bint wsf_not_now(int code) nogil
     int wsf_accept(int fd) nogil
@@ -125,6 +132,7 @@ cdef class Reactor(Driver):
         if self._poller < 0:
             PyErr_SetFromErrno(OSError)
         self._again = []
+        self._registered = []
         self._released = []
         self._acceptors = {}
         loop.add_reader(self._poller, self.run_pass)
@@ -222,23 +230,19 @@ cdef class Reactor(Driver):
         if wsf_poller_add(self._poller, source.fd, <void *>source, level) < 0:
             PyErr_SetFromErrno(OSError)
         # The set's own reference, in a way that the garbage collector sees.
-        source._behind = self._registered
-        if self._registered is not None:
-            self._registered._before = source
-        self._registered = source
+        source._place = <int>len(self._registered)
+        self._registered.append(source)
         return 0
 
     cdef int _unregister(self, Source source) except -1:
+        cdef Source last
         wsf_poller_remove(self._poller, source.fd)
         if self._serving:  # there may still be an event with its address
             self._released.append(source)
-        if source._behind is not None:
-            source._behind._before = source._before
-        if source._before is not None:
-            source._before._behind = source._behind
-        else:
-            self._registered = source._behind
-        source._before = source._behind = None
+        last = <Source>self._registered.pop()
+        if last is not source:
+            self._registered[source._place] = last
+            last._place = source._place
         return 0
 
     # ---- listening ----
@@ -349,6 +353,7 @@ cdef class Acceptor(Source):
         self.fd = sock.fileno()
         self._family = sock.family
         self._factory = factory
+        wsf_prepare_socket(self.fd, self._family)
 
     cdef int on_ready(self, uint32_t events) except -1:
         cdef int fd, i
@@ -360,7 +365,8 @@ cdef class Acceptor(Source):
             if fd < 0:
                 return self._refused(c_errno)
             self._backoff = 0
-            wsf_prepare_socket(fd, self._family)
+            if not WSF_INHERITED:
+                wsf_prepare_socket(fd, self._family)
             link = self._reactor._link(fd, None)
             try:
                 self._factory(link)

@@ -37,18 +37,23 @@ cdef extern from *:
         return code == EAGAIN || code == EWOULDBLOCK || code == EINTR;
     }
 
-    /* Send what the iovecs point at; as send() for a single one. */
-    static ssize_t wsf_send(int fd, struct iovec *iov, size_t n)
+    #ifndef MSG_MORE
+    #define MSG_MORE 0
+    #endif
+
+    /* Send what the iovecs point at; as send() for a single one. What is the last goes
+     * into one segment with the end of the stream, which has to follow at once. */
+    static ssize_t wsf_send(int fd, struct iovec *iov, size_t n, int last)
     {
+        const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (last ? MSG_MORE : 0);
         struct msghdr m;
 
         if (n == 1)
-            return send(fd, iov[0].iov_base, iov[0].iov_len,
-                        MSG_NOSIGNAL | MSG_DONTWAIT);
+            return send(fd, iov[0].iov_base, iov[0].iov_len, flags);
         memset(&m, 0, sizeof m);
         m.msg_iov = iov;
         m.msg_iovlen = n;
-        return sendmsg(fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+        return sendmsg(fd, &m, flags);
     }
     """
     struct iovec:
@@ -58,7 +63,7 @@ cdef extern from *:
         SHUT_WR
         MSG_DONTWAIT
     bint wsf_not_now(int code) nogil
-    Py_ssize_t wsf_send(int fd, iovec *iov, size_t n) nogil
+    Py_ssize_t wsf_send(int fd, iovec *iov, size_t n, bint last) nogil
     Py_ssize_t recv(int fd, void *buffer, size_t size, int flags) nogil
     Py_ssize_t readv(int fd, iovec *iov, int n) nogil
     int shutdown(int fd, int how) nogil
@@ -89,25 +94,23 @@ cdef class ReactorLink(Source):
 
     """
 
-    cdef Reactor _reactor
-    cdef Connection _connection     # the same as connection, typed
     cdef readonly object transport
-    cdef bint _own                  # the descriptor is ours to close
     cdef object _opening_output     # octets to send before there is a connection
-    cdef bint _paused               # take no octets from the system
-    cdef bint _unread               # an edge said that there is something to read
-    cdef bint _hangup               # the end of the stream is behind what is unread
-    cdef bint _blocked              # the system takes no more output for now
-    cdef bint _broken               # the system takes no output any more
-    cdef bint _closing              # end our side once the output is flushed
-    cdef bint _lingering            # our side has ended; the peer's octets are dropped
-    cdef readonly bint closed
-    cdef public long long timer_slot
-    cdef public long long timer_index
+    cdef public int timer_slot
+    cdef public int timer_index
+    # Truth values of an octet each: there are many connections.
+    cdef unsigned char _own         # the descriptor is ours to close
+    cdef unsigned char _paused      # take no octets from the system
+    cdef unsigned char _unread      # an edge said that there is something to read
+    cdef unsigned char _hangup      # the end of the stream is behind what is unread
+    cdef unsigned char _blocked     # the system takes no more output for now
+    cdef unsigned char _broken      # the system takes no output any more
+    cdef unsigned char _closing     # end our side once the output is flushed
+    cdef unsigned char _lingering   # our side has ended; the peer's octets are dropped
+    cdef unsigned char _closed
 
     def __init__(self, Reactor reactor, int fd, transport):
         Source.__init__(self, reactor)
-        self._reactor = reactor
         self.fd = fd
         self.transport = transport
         self._own = transport is None
@@ -120,7 +123,7 @@ cdef class ReactorLink(Source):
 
     def write(self, data):
         """Send octets as they are; before :meth:`start`, or as its first octets."""
-        if self.closed:
+        if self._closed:
             return
         if self._opening_output is None:
             self._opening_output = bytes(data)
@@ -132,12 +135,9 @@ cdef class ReactorLink(Source):
     def start(self, connection, rest):
         """Serve ``connection`` from now on; ``rest`` is parsed first."""
         cdef Connection conn = connection
-        cdef Reactor reactor = self._reactor
-        cdef bint nested = reactor.in_pass
-
         self.receiver = None
-        self.connection = self._connection = conn
-        if self.closed:
+        self.connection = conn
+        if self._closed:
             conn.lost(None)
             return
         if self._opening_output is not None:
@@ -151,21 +151,20 @@ cdef class ReactorLink(Source):
                 self.wrote()
         if rest:
             conn.parser.feed(rest)
-        # Parse at the end of this pass, or in one of its own.
-        self._unread = True
-        reactor._do_again(self)
+        if rest or self._unread:  # at the end of this pass, or in one of its own
+            (<Reactor>self.driver)._do_again(self)
 
     # ---- input ----
 
     cdef int on_ready(self, uint32_t events) except -1:
-        if self.closed:
+        if self._closed:
             return 0
         if events & WSF_WRITABLE and self._blocked:
             self._blocked = False
-            if self._connection is not None:
-                self._connection.output_moved()
+            if self.connection is not None:
+                self.connection.output_moved()
             self._flush()
-            if self.closed:
+            if self._closed:
                 return 0
         if events & WSF_HANGUP:
             self._hangup = True
@@ -177,8 +176,8 @@ cdef class ReactorLink(Source):
 
     cdef int _read(self) except -1:
         """Take octets from the system, once, and deliver them."""
-        cdef Connection conn = self._connection
-        cdef Reactor reactor = self._reactor
+        cdef Connection conn = <Connection>self.connection
+        cdef Reactor reactor = <Reactor>self.driver
         cdef MessageParser parser
         cdef iovec iov[2]
         cdef uint8_t *dst = NULL
@@ -192,7 +191,7 @@ cdef class ReactorLink(Source):
         if parser._pos != parser._end:
             # What was received before and not parsed yet, goes first.
             self._serve_connection(conn)
-            if parser._pos != parser._end or self._paused or self.closed:
+            if parser._pos != parser._end or self._paused or self._closed:
                 return 0
         room = 0
         if parser._progress is not NULL:
@@ -230,8 +229,8 @@ cdef class ReactorLink(Source):
             # The window may be the shared buffer, which the next connection gets.
             if conn.parser._pos != conn.parser._end:
                 conn.parser.stash()
-            if (more or self._unread) and not self.closed and not self._paused:
-                self._reactor._do_again(self)
+            if (more or self._unread) and not self._closed and not self._paused:
+                (<Reactor>self.driver)._do_again(self)
             if not listed:
                 self.dirty = False
                 if conn.writer.queued != 0 or self._closing:
@@ -240,7 +239,7 @@ cdef class ReactorLink(Source):
 
     cdef int _read_opening(self) except -1:
         """Take octets of the opening handshake."""
-        cdef Reactor reactor = self._reactor
+        cdef Reactor reactor = <Reactor>self.driver
         cdef Py_ssize_t n
 
         if self.receiver is None and not self._lingering and not self._closing:
@@ -259,8 +258,8 @@ cdef class ReactorLink(Source):
         """Handle the end of the stream, an error, or nothing to read after all."""
         cdef int code = c_errno
         if n == 0:
-            if self._connection is not None:
-                self._connection.receive_eof()
+            if self.connection is not None:
+                self.connection.receive_eof()
                 if not self._blocked:
                     self._flush()  # it may have ended its own side only
             self._finish(None)
@@ -275,9 +274,9 @@ cdef class ReactorLink(Source):
 
     cpdef object resume_reading(self):
         self._paused = False
-        if not self.closed:
+        if not self._closed:
             self._unread = True
-            self._reactor._do_again(self)
+            (<Reactor>self.driver)._do_again(self)
 
     # ---- output ----
 
@@ -287,13 +286,13 @@ cdef class ReactorLink(Source):
 
     cdef int _flush(self) except -1:
         """Send what is queued, as much as the system takes now."""
-        cdef Connection conn = self._connection
+        cdef Connection conn = <Connection>self.connection
         cdef FrameWriter writer
         cdef iovec iov[IOVECS]
         cdef size_t parts, i, size
         cdef Py_ssize_t n
 
-        if self.closed or self._lingering:
+        if self._closed or self._lingering:
             return 0
         if conn is None:
             return self._flush_opening()
@@ -308,7 +307,7 @@ cdef class ReactorLink(Source):
                 parts = writer.gather(iov, IOVECS)
                 for i in range(parts):
                     size += iov[i].iov_len
-            n = wsf_send(self.fd, iov, parts)
+            n = wsf_send(self.fd, iov, parts, self._closing and self._may_leave(conn))
             if n < 0:
                 self._output_failed(c_errno)
                 break
@@ -321,7 +320,7 @@ cdef class ReactorLink(Source):
         if self._broken and self._closing:
             writer.advance(writer.queued)
         if self._closing and writer.queued == 0:
-            return self._end_output()
+            return self._finish(None) if self._may_leave(conn) else self._end_output()
         if conn._was_high or conn._late_pong is not None:
             conn.output_flushed()
         return 0
@@ -334,7 +333,7 @@ cdef class ReactorLink(Source):
         if data is not None:
             iov[0].iov_base = <char *>data
             iov[0].iov_len = len(data)
-            n = wsf_send(self.fd, iov, 1)
+            n = wsf_send(self.fd, iov, 1, False)
             if n < 0:
                 self._output_failed(c_errno)
                 n = 0
@@ -356,26 +355,35 @@ cdef class ReactorLink(Source):
         self._broken = True
         self._unread = True
         self._paused = False
-        self._reactor._do_again(self)
+        (<Reactor>self.driver)._do_again(self)
         return 0
 
     # ---- the end ----
 
     cpdef object close(self):
-        if self.closed or self._closing:
+        if self._closed or self._closing:
             return
         self._closing = True
         self._paused = False
         if not self.dirty:
             self.wrote()
 
+    cdef bint _may_leave(self, Connection conn) except -1:
+        """
+        Tell whether the peer needs no moment to read what it got.
+
+        Leaving octets of the peer unread would make the system tell it of an error, and
+        drop what we sent. Behind its close frame there are none.
+        """
+        return self._own and not self._unread and conn._closed_both_ways()
+
     cdef int _end_output(self) except -1:
         """End our side, and give the peer a moment to read what it got."""
         self._lingering = True
         shutdown(self.fd, SHUT_WR)
-        self._reactor.schedule(self, self._reactor.time() + LINGER_S)
+        self.driver.schedule(self, self.driver.time() + LINGER_S)
         self._unread = True
-        self._reactor._do_again(self)
+        (<Reactor>self.driver)._do_again(self)
         return 0
 
     def on_timer(self, now):
@@ -384,29 +392,30 @@ cdef class ReactorLink(Source):
         return 0.0
 
     cpdef object abort(self):
-        if not self.closed:
+        if not self._closed:
             self._finish(None)
 
     def transport_lost(self, exc):
         """Take the news that the transport is about to close the descriptor."""
-        if not self.closed:
+        if not self._closed:
             self._finish(exc)
 
     cdef int _finish(self, object exc) except -1:
         """Leave the set, give the descriptor back, tell who is concerned."""
-        cdef Connection conn = self._connection
-        if self.closed:
+        cdef Connection conn = <Connection>self.connection
+        if self._closed:
             return 0
-        self.closed = True
-        self._reactor._unregister(self)
-        self._reactor.cancel(self)
+        self._closed = True
+        (<Reactor>self.driver)._unregister(self)
+        if self.timer_slot != 0:
+            self.driver.cancel(self)
         if self.transport is not None:
             self.transport.abort()
         else:
             close(self.fd)
         self.fd = -1
         receiver, self.receiver = self.receiver, None
-        self.connection = self._connection = None
+        self.connection = None
         if conn is not None:
             conn.lost(exc)
         elif receiver is not None:
@@ -417,7 +426,7 @@ cdef class ReactorLink(Source):
         """Return what asyncio transports know under ``name``."""
         if self.transport is not None:
             return self.transport.get_extra_info(name, default)
-        if self.closed or name not in ("socket", "sockname", "peername"):
+        if self._closed or name not in ("socket", "sockname", "peername"):
             return default
         sock = _Duplicate(fileno=os.dup(self.fd))
         if name == "socket":
@@ -429,6 +438,11 @@ cdef class ReactorLink(Source):
         finally:
             sock.close()
 
+    @property
+    def closed(self):
+        """Whether the stream has ended."""
+        return self._closed != 0
+
     def is_closing(self):
         """Tell whether the stream has ended or is about to."""
-        return self.closed or self._closing
+        return self._closed != 0 or self._closing != 0

@@ -22,7 +22,7 @@ cdef class Link:
     cdef readonly Driver driver
     cdef public object receiver
     cdef public object connection
-    cdef public bint dirty
+    cdef public unsigned char dirty
 
     cpdef object wrote(self)
     cpdef object flush(self)

@@ -65,6 +65,7 @@ cdef class Lifecycle:
     cdef object _control_received(self, int event, object payload)
     cdef object _too_slow(self)
     cdef object _pong(self, object payload)
+    cdef bint _closed_both_ways(self) noexcept
     cpdef Ending begin_ending(self)
     cdef object _close_received(self, object payload)
     cdef object _answer_close(self, object rcvd)

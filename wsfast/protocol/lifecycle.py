@@ -177,6 +177,11 @@ class Lifecycle:
         exc.__cause__ = cause
         return exc
 
+    def _closed_both_ways(self) -> bool:
+        """Tell whether a close frame has gone each way (RFC 6455 §7.1.4)."""
+        ending = self._ending
+        return ending is not None and not (ending.rcvd is None or ending.sent is None)
+
     def begin_ending(self) -> Ending:
         """Return where to note how the connection ends."""
         if self._ending is None:
