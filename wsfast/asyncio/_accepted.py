@@ -55,7 +55,7 @@ class ServerConnection(Connection):
             client=False,
             deflate=deflate,
             request=request,
-            response=response if server.has_hooks else server.answer,
+            response=response if server.has_hooks else None,
             subprotocol=subprotocol,
             listener=listener,
         )
@@ -67,6 +67,12 @@ class ServerConnection(Connection):
     def logger(self) -> Logger:
         """Where the server logs."""
         return self.server.logger
+
+    def answer(self) -> Response | None:
+        """Return the response, made again: without hooks it has no other source."""
+        if self.server.has_hooks or self.ready_state == 0 or self.request is None:
+            return None
+        return self.server.answer(self.request)
 
     def accepted(
         self, response: Response, subprotocol: str | None, deflate: Deflate | None

@@ -19,13 +19,13 @@ cdef class Extras:
     cdef list behind
     cdef object id
     cdef object logger
+    cdef object response
 
 
 cdef class Connection(Inbound):
     cdef dict __dict__               # whatever the application may note here
     cdef object __weakref__
     cdef object _request             # the octets of its head, until somebody looks
-    cdef object _response
     cdef public object subprotocol
     cdef Extras _extras
     cdef public int timer_slot

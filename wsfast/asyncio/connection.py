@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import engine
@@ -51,6 +51,7 @@ class Extras:
         behind: Messages that wait for that.
         id: Unique identifier.
         logger: Where to log.
+        response: The handshake's response, if somebody has asked for it.
 
     """
 
@@ -62,6 +63,7 @@ class Extras:
         self.behind: list[tuple[int, Any, bool | None]] = []
         self.id: uuid.UUID | None = None
         self.logger: Any = None
+        self.response: Response | None = None
 
 
 class Connection(Inbound):
@@ -77,7 +79,7 @@ class Connection(Inbound):
         client: Whether we are the client.
         deflate: The negotiated permessage-deflate, or None.
         request: The handshake's request.
-        response: The handshake's response, or what makes it, given the request.
+        response: The handshake's response, if :meth:`answer` can't make it again.
         subprotocol: The negotiated subprotocol, or None.
         listener: Called for what happens, instead of ``recv()``.
         logger: Where to log; by default ``wsfast.client`` or ``wsfast.server``.
@@ -96,7 +98,7 @@ class Connection(Inbound):
         client: bool,
         deflate: Any = None,
         request: Request | None = None,
-        response: Response | Callable[[Request], Response] | None = None,
+        response: Response | None = None,
         subprotocol: str | None = None,
         listener: Listener | None = None,
         logger: Any = None,
@@ -105,7 +107,6 @@ class Connection(Inbound):
         self._request: Request | bytes | None = None
         if request is not None:
             self._request = request.head_as_received() or request
-        self._response = response
         self.subprotocol = subprotocol
         self.timer_slot = 0
         self.timer_index = 0
@@ -114,6 +115,8 @@ class Connection(Inbound):
         self._extras: Extras | None = None
         if logger is not None:
             self._more().logger = logger
+        if response is not None:
+            self._more().response = response
 
     def _more(self) -> Extras:
         if self._extras is None:
@@ -534,15 +537,20 @@ class Connection(Inbound):
     @property
     def response(self) -> Response | None:
         """The opening handshake's response."""
-        response = self._response
-        if response is not None and callable(response):
-            assert self.request is not None
-            response = self._response = response(self.request)
+        if self._extras is not None and self._extras.response is not None:
+            return self._extras.response
+        response = self.answer()
+        if response is not None:
+            self._more().response = response
         return response
 
     @response.setter
     def response(self, response: Response | None) -> None:
-        self._response = response
+        self._more().response = response
+
+    def answer(self) -> Response | None:
+        """Return the response, made again of the request; None if that is not known."""
+        return None
 
     @property
     def id(self) -> uuid.UUID:

@@ -9,7 +9,7 @@ cdef int _OPEN
 cdef class Protocol(Lifecycle):
     cdef object _decoder
     cdef long long _inflated
-    cdef readonly long long dropped
+    cdef readonly int dropped
     cdef unsigned char _sending_opcode
     cdef unsigned char _sending_compressed
 
