@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from ..protocol.heads import HeadError, HeadReader, parse_request
+from ..protocol.heads import HeadError, HeadReader, parse_request, whole_head
 
 if TYPE_CHECKING:
     from ..protocol.deflate import Deflate
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .link import Link
     from .server import Server, ServerConnection
 
-__all__ = ["Opening"]
+__all__ = ["Opening", "open_at_once"]
 
 #: Octets that a client may send behind its request before it is answered.
 MAX_REST = 64 * 1024
@@ -29,6 +29,44 @@ TOO_EARLY = "Too many octets before the response.\n"
 FAILED = (
     "Failed to open a WebSocket connection.\nSee server log for more information.\n"
 )
+
+
+def open_at_once(server: Server, link: Link, data: bytes) -> bool:
+    """
+    Open the connection of a client whose request is here already, if all is well.
+
+    Args:
+        server: What is connected to; it has no hooks, and room for the client.
+        link: The way to the client.
+        data: What it has sent so far.
+
+    Returns:
+        False, with nothing done, for a handshake that has to take its course.
+
+    """
+    end = whole_head(data, server.limits)
+    if end == 0:
+        return False
+    try:
+        request = parse_request(data[:end])
+    except HeadError:
+        return False
+    if not server.should_handle(request):
+        return False
+    response = server.accept(None, request)
+    if response.status_code != 101:
+        return False
+    agreed = server.handshake
+    try:
+        connection = server.make_connection(
+            link, request, response, agreed.subprotocol, agreed.deflate
+        )
+    except Exception as exc:
+        Opening(server, link).fail("create_connection", exc)
+        return True
+    link.write(response.serialize())
+    server.opened(connection, data[end:])
+    return True
 
 
 class Opening:
@@ -135,7 +173,7 @@ class Opening:
             try:
                 self.connection = server.make_connection(self.link, request)
             except Exception as exc:
-                self._refuse(self._failure("create_connection", exc))
+                self.fail("create_connection", exc)
                 return
             if server.process_request is None:
                 self._respond(None)
@@ -150,7 +188,9 @@ class Opening:
         request = self.request
         assert request is not None
         if response is None:
-            response = server.accept(self, request)
+            response = server.accept(self.connection, request)
+            self.subprotocol = server.handshake.subprotocol
+            self.deflate = server.handshake.deflate
         elif server.server_header is not None:
             response.headers["Server"] = server.server_header
         if server.process_response is None:
@@ -189,14 +229,10 @@ class Opening:
                 connection.accepted(response, self.subprotocol, self.deflate)
             else:
                 connection = server.make_connection(
-                    self.link,
-                    request,
-                    response=response,
-                    subprotocol=self.subprotocol,
-                    deflate=self.deflate,
+                    self.link, request, response, self.subprotocol, self.deflate
                 )
         except Exception as exc:
-            self._refuse(self._failure("create_connection", exc))
+            self.fail("create_connection", exc)
             return
         self._finish(refused=False)
         self.link.write(octets)
@@ -242,6 +278,11 @@ class Opening:
         return self.server.reject(500, FAILED)
 
     # ---- refusing ----
+
+    def fail(self, name: str, exc: Exception) -> None:
+        """Answer with status 500, because what is named here raised, and log it."""
+        self.link.receiver = self
+        self._refuse(self._failure(name, exc))
 
     def refuse(self, status: int, text: str) -> None:
         """Answer with an error of ours, and end the stream."""

@@ -132,6 +132,21 @@ cdef class ReactorLink(Source):
         if not self.dirty:
             self.wrote()
 
+    def first_octets(self):
+        """
+        Return the octets that have arrived already; there may be none.
+
+        To be called once, right after the connection was accepted.
+        """
+        cdef Reactor reactor = <Reactor>self.driver
+        cdef Py_ssize_t n = recv(self.fd, reactor._buffer, READ_SIZE, MSG_DONTWAIT)
+        if n <= 0:
+            return b""  # of the end, or of an error, an event will tell
+        if n == READ_SIZE:
+            self._unread = True
+            reactor._do_again(self)
+        return (<char *>reactor._buffer)[:n]
+
     def start(self, connection, rest):
         """Serve ``connection`` from now on; ``rest`` is parsed first."""
         cdef Connection conn = connection
@@ -142,9 +157,9 @@ cdef class ReactorLink(Source):
             return
         if self._opening_output is not None:
             # in front of what the connection has queued already
-            queued = conn.writer.take()
+            queued = conn.writer.take() if conn.writer.queued != 0 else None
             conn.writer.raw(self._opening_output)
-            if queued:
+            if queued is not None:
                 conn.writer.raw(queued)
             self._opening_output = None
             if not self.dirty:

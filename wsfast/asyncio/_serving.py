@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Listening", "Where"]
 
-Accept = Callable[["Link", float], None]
+Accept = Callable[["Link", float, bytes], None]
 
 #: Clients that the event loop accepts in one go. asyncio takes this from the backlog,
 #: and goes on as often when it is out of descriptors, with a traceback in the log each
@@ -75,8 +75,9 @@ class Listening:
 
     Args:
         where: Where to listen.
-        accept: Called for each client with the link to it, and with the time on the
-            loop's clock from which the client's opening handshake counts.
+        accept: Called for each client with the link to it, with the time on the loop's
+            clock from which the client's opening handshake counts, and with what the
+            client has sent already.
 
     """
 
@@ -143,11 +144,11 @@ class Listening:
             sock.listen(where.backlog)  # what the system queues, as asked for
             self._servers.append(server)
 
-    def _accept_from_reactor(self, link: Link) -> None:
-        self._accept(link, link.driver.time())
+    def _accept_from_reactor(self, link: Any) -> None:
+        self._accept(link, link.driver.time(), link.first_octets())
 
     def _accept_from_stream(self, link: StreamLink) -> None:
-        self._accept(link, link.born)
+        self._accept(link, link.born, b"")
 
     def stop(self) -> None:
         """Accept no more clients, and close the sockets."""

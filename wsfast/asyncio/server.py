@@ -24,7 +24,7 @@ from ..protocol.server import ServerHandshake
 from ._accepted import ServerConnection
 from ._broadcast import broadcast
 from ._members import Members
-from ._opening import Opening
+from ._opening import Opening, open_at_once
 from ._options import (
     Compression,
     ListenerLike,
@@ -41,6 +41,7 @@ from .auth import basic_auth
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from ..protocol.deflate import Deflate
     from .link import Link
 
 __all__ = [
@@ -203,7 +204,7 @@ class Server:
         self._listener_factory = listener_factory(handler)
         self._select_subprotocol = select_subprotocol
         self._asking: ServerConnection | None = None
-        self._handshake = ServerHandshake(
+        self.handshake = ServerHandshake(
             origins=origins,
             subprotocols=subprotocols,
             select_subprotocol=self._select if select_subprotocol is not None else None,
@@ -415,18 +416,25 @@ class Server:
         self._reading[opening] = None
         return opening
 
-    def _accepted(self, link: Link, since: float) -> None:
-        """Begin the handshake of a client that was accepted."""
+    def _accepted(self, link: Link, since: float, data: bytes) -> None:
+        """Begin the handshake of a client that was accepted, and has sent ``data``."""
+        pending = len(self._reading) + len(self._deciding) + 1
+        most = self.max_connections
+        full = most is not None and pending + len(self._connections) > most
+        waits = not data or full or self.closing or self.has_hooks
+        if not waits and open_at_once(self, link, data):
+            return
         opening = self._begin(link)
         if self.open_timeout is not None:
             link.driver.schedule(opening, since + self.open_timeout)
-        pending = len(self._reading) + len(self._deciding)
-        most = self.max_connections
-        if most is not None and pending + len(self._connections) > most:
+        if full:
             opening.refuse(503, "There are too many connections.\n")
-        elif (
+            return
+        if data:
+            opening.data_received(data)
+        if (
             self.max_pending_handshakes is not None
-            and pending > self.max_pending_handshakes
+            and len(self._reading) + len(self._deciding) > self.max_pending_handshakes
         ):
             oldest = next(iter(self._reading))
             oldest.refuse(503, "There are too many opening handshakes.\n")
@@ -450,7 +458,12 @@ class Server:
             self._check_closed()
 
     def make_connection(
-        self, link: Link, request: Request, **agreed: Any
+        self,
+        link: Link,
+        request: Request,
+        response: Response | None = None,
+        subprotocol: str | None = None,
+        deflate: Deflate | None = None,
     ) -> ServerConnection:
         """
         Return the connection of a client.
@@ -458,8 +471,9 @@ class Server:
         Args:
             link: The way to the client.
             request: Its request.
-            agreed: Outcome of the handshake, if there is one yet: ``response``,
-                ``subprotocol`` and ``deflate``.
+            response: What it is answered, if that is known yet.
+            subprotocol: The negotiated subprotocol, or None.
+            deflate: The negotiated permessage-deflate, or None.
 
         """
         make = self._listener_factory
@@ -468,20 +482,18 @@ class Server:
             self.options,
             server=self,
             request=request,
+            response=response,
+            subprotocol=subprotocol,
+            deflate=deflate,
             listener=None if make is None else make(),
-            **agreed,
         )
 
-    def accept(self, opening: Opening, request: Request) -> Response:
-        """Return the response to a request, and note what it agrees upon."""
-        handshake = self._handshake
-        handshake.forget()
-        self._asking = opening.connection
-        response = handshake.accept(request)
+    def accept(self, connection: ServerConnection | None, request: Request) -> Response:
+        """Return the response to a request; the handshake has what is agreed upon."""
+        self._asking = connection
+        response = self.handshake.accept(request)
         self._asking = None
-        opening.subprotocol = handshake.subprotocol
-        opening.deflate = handshake.deflate
-        exc = handshake.exception
+        exc = self.handshake.exception
         if exc is not None and not isinstance(exc, InvalidHandshake):
             self.logger.error("select_subprotocol failed", exc_info=exc)
         return response
@@ -492,7 +504,7 @@ class Server:
 
         Without hooks it depends on the request alone, so no connection has to keep it.
         """
-        handshake = self._handshake
+        handshake = self.handshake
         response = handshake.accept(parse_request(request.original_head()))
         handshake.forget()
         return response
@@ -504,7 +516,7 @@ class Server:
 
     def reject(self, status: int, text: str) -> Response:
         """Return a response in plain text that refuses a client."""
-        return self._handshake.reject(status, text)
+        return self.handshake.reject(status, text)
 
     def log_refusal(self, link: Link, response: Response) -> None:
         """Log in one line that a client was refused, and why."""

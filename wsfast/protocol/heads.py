@@ -39,6 +39,7 @@ __all__ = [
     "Limits",
     "parse_request",
     "parse_response",
+    "whole_head",
 ]
 
 #: What `HeadReader` raises: its ``status`` is the HTTP status to answer.
@@ -85,6 +86,26 @@ def _malformed(text: str, reason_code: str) -> InvalidMessage:
     return InvalidMessage(text, reason_code)
 
 
+def whole_head(data: bytes, limits: Limits) -> int:
+    """
+    Return how long the head is with which octets begin.
+
+    Args:
+        data: All octets that arrived so far.
+        limits: Limits.
+
+    Returns:
+        0 unless the head is whole, and short enough to pass no limit; see `HeadReader`.
+
+    """
+    end = data.find(b"\r\n\r\n") + 4
+    if 4 <= end <= limits.short:
+        count = limits.headers
+        if count is None or data.count(b"\n", 0, end) <= count + 2:
+            return end
+    return 0
+
+
 class HeadReader:
     """
     Collects octets until a head is complete.
@@ -126,15 +147,11 @@ class HeadReader:
 
         """
         if self._buffer is None:
-            end = data.find(b"\r\n\r\n") + 4
-            limits = self._limits
-            if 4 <= end <= limits.short:
-                head = data[:end]
-                count = limits.headers
-                if count is None or head.count(b"\n") <= count + 2:
-                    self.head = head
-                    self.rest = data[end:]
-                    return True
+            end = whole_head(data, self._limits)
+            if end != 0:
+                self.head = data[:end]
+                self.rest = data[end:]
+                return True
             self._buffer = bytearray()
         return self._feed_slowly(data)
 
