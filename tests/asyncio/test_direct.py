@@ -166,7 +166,7 @@ async def test_not_while_an_eager_task_is_running(wire: Wires):
 async def test_eager_tasks_receive(wire: Wires):
     ws, peer = await wire()
     loop = asyncio.get_running_loop()
-    loop.set_task_factory(asyncio.eager_task_factory)
+    loop.set_task_factory(lambda *args, **_: asyncio.eager_task_factory(*args))
     try:
         waiting = asyncio.create_task(ws.recv())
         assert not waiting.done()

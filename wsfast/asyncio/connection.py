@@ -12,14 +12,14 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from .. import engine
 from ..exceptions import ConcurrencyError
 from ..protocol.http import Request
-from .inbound import Inbound
-from .waiter import DONE, DROPPED, Later
+from .outbound import Extras, Outbound
+from .waiter import DONE, Later
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,39 +34,8 @@ __all__ = ["Connection"]
 _OPEN = 1
 _CLOSED = 3
 
-#: Output is handed to the system at once, not at the end of the pass, from here on.
-FLUSH_AT = 32 * 1024
 
-
-class Extras:
-    """
-    What most connections do not have; made when the first of it is needed.
-
-    Attributes:
-        pings: Pings that wait for their pongs: by payload, the future and the time.
-        drainers: Futures of those that wait for room in the output.
-        closers: Futures of those that wait for the end.
-        fragmenting: Future of the end of the fragmented message that is being sent, or
-            of the last one that waits for its turn.
-        behind: Messages that wait for that.
-        id: Unique identifier.
-        logger: Where to log.
-        response: The handshake's response, if somebody has asked for it.
-
-    """
-
-    def __init__(self) -> None:
-        self.pings: dict[bytes, tuple[asyncio.Future[float], float]] = {}
-        self.drainers: list[asyncio.Future[None]] = []
-        self.closers: list[asyncio.Future[None]] = []
-        self.fragmenting: asyncio.Future[None] | None = None
-        self.behind: list[tuple[int, Any, bool | None]] = []
-        self.id: uuid.UUID | None = None
-        self.logger: Any = None
-        self.response: Response | None = None
-
-
-class Connection(Inbound):
+class Connection(Outbound):
     """
     A WebSocket connection, after its opening handshake.
 
@@ -111,17 +80,11 @@ class Connection(Inbound):
         self.timer_slot = 0
         self.timer_index = 0
         self.place = -1
-        self._was_high = False
-        self._extras: Extras | None = None
+        self._may_send()
         if logger is not None:
             self._more().logger = logger
         if response is not None:
             self._more().response = response
-
-    def _more(self) -> Extras:
-        if self._extras is None:
-            self._extras = Extras()
-        return self._extras
 
     # ---- what the link calls ----
 
@@ -169,27 +132,6 @@ class Connection(Inbound):
             if not closer.done():
                 closer.set_result(None)
 
-    def output_flushed(self) -> None:
-        """Take the news that output went out; senders that wait may go on."""
-        Inbound.output_flushed(self)
-        if self._was_high and self.writer.queued <= self.options.write_low:
-            self._was_high = False
-            self._resolve_drainers()
-            if self.listener is not None:
-                try:
-                    self.listener.on_drain(self)
-                except Exception as exc:
-                    self.handler_failed(exc)
-
-    def _resolve_drainers(self) -> None:
-        extras = self._extras
-        if extras is None:
-            return
-        drainers, extras.drainers = extras.drainers, []
-        for drainer in drainers:
-            if not drainer.done():
-                drainer.set_result(None)
-
     def on_timer(self, now: float) -> float:
         """Look after keepalive and the closing handshake; called by the driver."""
         return self.check_time(now)
@@ -226,14 +168,6 @@ class Connection(Inbound):
         self.logger.error("connection handler failed", exc_info=exc)
         self.fail(1011)
 
-    def _wrote(self) -> None:
-        """Have what was queued flushed: at the pass's end, or at once if it is much."""
-        link = self.link
-        if self.writer.queued >= FLUSH_AT:
-            link.flush()
-        elif not link.dirty:
-            link.wrote()
-
     def must_end(self, at_once: bool) -> None:
         """End the stream, or have the peer end it."""
         if at_once:
@@ -246,196 +180,6 @@ class Connection(Inbound):
     def timer_changed(self, when: float) -> None:
         """Have :meth:`on_timer` called at ``when``."""
         self.link.driver.schedule(self, when)
-
-    # ---- sending ----
-
-    def send(
-        self,
-        message: Any,
-        text: bool | None = None,
-        *,
-        compress: bool | None = None,
-    ) -> Awaitable[None]:
-        """
-        Send a message. It is framed and queued at once; awaiting is back-pressure.
-
-        Args:
-            message: ``str`` for a text message, octets for a binary one, or an iterable
-                or asynchronous iterable of either for a fragmented one, which is sent
-                while it is awaited.
-            text: True to send octets as text, False to send ``str`` as binary.
-            compress: Whether to compress the message, if that was negotiated; None to
-                leave it to the threshold.
-
-        Returns:
-            An awaitable that is done already, unless the output is above its high-water
-            mark: then it is done when the output is below its low-water mark. It gives
-            None, or False if the message was dropped (``overflow="drop"``).
-
-        Raises:
-            ConnectionClosed: The connection is not open.
-            TypeError: ``message`` is none of these.
-
-        """
-        if isinstance(message, str):
-            opcode = 2 if text is False else 1
-        elif isinstance(message, (bytes, bytearray, memoryview)):
-            opcode = 1 if text is True else 2
-        else:
-            return self._send_other(message, text, compress)
-        if self._extras is not None and self._extras.fragmenting is not None:
-            return self._send_behind(opcode, message, compress)
-        if not self._send(opcode, message, True, compress):
-            return DROPPED
-        if self.writer.queued > self.options.write_high:
-            self._was_high = True
-            return Later(self.drain)
-        return DONE
-
-    def _send_other(
-        self, message: Any, text: bool | None, compress: bool | None
-    ) -> Awaitable[None]:
-        if isinstance(message, Mapping):
-            raise TypeError("data is a dict-like object")
-        if isinstance(message, AsyncIterable):
-            fragments = message
-        elif isinstance(message, Iterable):
-            fragments = _as_async(message)
-        else:
-            raise TypeError("data must be str, bytes, iterable, or async iterable")
-        return self._send_fragments(fragments, text, compress)
-
-    def _send_behind(
-        self, opcode: int, message: Any, compress: bool | None
-    ) -> Awaitable[None]:
-        """Keep a message until the fragmented message in progress is complete."""
-        if self.ready_state != _OPEN:
-            raise self.closed_error()
-        if isinstance(message, (bytearray, memoryview)):
-            message = bytes(message)
-        self._more().behind.append((opcode, message, compress))
-        return Later(self._until_whole)
-
-    async def _until_whole(self) -> None:
-        extras = self._more()
-        while extras.fragmenting is not None:
-            await asyncio.shield(extras.fragmenting)
-        if self.ready_state != _OPEN:
-            raise self.closed_error()
-        await self.drain()
-
-    async def _send_fragments(
-        self, fragments: AsyncIterable[Any], text: bool | None, compress: bool | None
-    ) -> None:
-        """Send a message fragment by fragment (RFC 6455 §5.4)."""
-        extras = self._more()
-        before = extras.fragmenting
-        done = extras.fragmenting = self.link.driver.loop.create_future()
-        if before is not None:
-            try:
-                await asyncio.shield(before)  # each in its turn
-            except BaseException:
-                before.add_done_callback(lambda _: self._fragments_done(done))
-                raise
-        opcode = first = 0
-        try:
-            async for data in fragments:
-                if isinstance(data, str):
-                    kind = 2 if text is False else 1
-                elif isinstance(data, (bytes, bytearray, memoryview)):
-                    kind = 1 if text is True else 2
-                else:
-                    raise TypeError("iterable must contain bytes or str")
-                is_str = isinstance(data, str)
-                if first == 0:
-                    first, opcode, were_str = kind, kind, is_str
-                elif is_str is not were_str:
-                    raise TypeError("iterable must contain uniform types")
-                self._send(opcode, data, False, compress)
-                opcode = 0
-                await self.drain()
-            if first != 0:
-                self._send(0, b"", True, compress)
-        except BaseException:
-            # Half-way through a message that can't be completed.
-            if first != 0 and self.ready_state == _OPEN:
-                self.fail(1011, "error in fragmented message")
-            raise
-        finally:
-            try:
-                self._send_kept()
-            finally:
-                self._fragments_done(done)
-        await self.drain()
-
-    def _fragments_done(self, done: asyncio.Future[None]) -> None:
-        """Let the next message in fragments begin, if there is one that waits."""
-        extras = self._more()
-        if extras.fragmenting is done:
-            extras.fragmenting = None
-        if not done.done():
-            done.set_result(None)
-
-    def _send_kept(self) -> None:
-        extras = self._more()
-        behind, extras.behind = extras.behind, []
-        for opcode, message, compress in behind:
-            if self.ready_state != _OPEN:
-                return  # whoever awaits the send is told
-            self._send(opcode, message, True, compress)
-
-    def send_many(
-        self, messages: Iterable[Any], *, compress: bool | None = None
-    ) -> Awaitable[None]:
-        """
-        Send messages in one go; as :meth:`send` for each, with one wait at the end.
-
-        Args:
-            messages: ``str`` or octets each.
-            compress: As in :meth:`send`.
-
-        """
-        result: Awaitable[None] = DONE
-        for message in messages:
-            result = self.send(message, compress=compress)
-        return result
-
-    def send_octets(self, frame: bytes) -> None:
-        """
-        Queue a whole data frame that was made before, for this role and extension.
-
-        Raises:
-            ConnectionClosed: The connection is not open.
-
-        """
-        if self.ready_state != _OPEN:
-            raise self.closed_error()
-        if self.writer.queued > self.options.max_send_buffer and self.overflown(2):
-            return
-        self.writer.raw(frame)
-        self._wrote()
-
-    async def drain(self) -> None:
-        """
-        Wait until the output is below its low-water mark.
-
-        Raises:
-            ConnectionClosed: The connection ended, with output that was not sent.
-
-        """
-        if self.writer.queued > self.options.write_high:
-            self._was_high = True
-        while self._was_high and self.ready_state != _CLOSED:
-            drainer = self.link.driver.loop.create_future()
-            self._more().drainers.append(drainer)
-            await drainer
-        if self._was_high:
-            raise self.closed_error()
-
-    @property
-    def buffered_amount(self) -> int:
-        """Octets that were queued to be sent and that the system has not taken yet."""
-        return len(self.writer)
 
     # ---- pings ----
 
@@ -568,11 +312,6 @@ class Connection(Inbound):
         return logging.getLogger("wsfast.client" if self.client else "wsfast.server")
 
     @property
-    def sending_fragments(self) -> bool:
-        """Whether a fragmented message is being sent: others follow behind it."""
-        return self._extras is not None and self._extras.fragmenting is not None
-
-    @property
     def extensions(self) -> list[Any]:
         """Negotiated extensions."""
         return [] if self.deflate is None else [self.deflate]
@@ -591,11 +330,6 @@ class Connection(Inbound):
     def transport(self) -> Link:
         """What carries the octets; has ``get_extra_info()`` and ``abort()``."""
         return self.link
-
-
-async def _as_async(items: Iterable[Any]) -> Any:
-    for item in items:
-        yield item
 
 
 with contextlib.suppress(ImportError):

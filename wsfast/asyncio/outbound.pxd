@@ -1,0 +1,31 @@
+# The compiled form of outbound.py.
+
+from .inbound cimport Inbound
+from .waiter cimport Later
+
+
+cdef int _OPEN
+cdef int _CLOSED
+cdef Py_ssize_t FLUSH_AT
+cdef Later DONE
+cdef Later DROPPED
+
+
+cdef class Extras:
+    cdef dict pings
+    cdef list drainers
+    cdef list closers
+    cdef object fragmenting
+    cdef list behind
+    cdef object id
+    cdef object logger
+    cdef object response
+
+
+cdef class Outbound(Inbound):
+    cdef Extras _extras
+    cdef unsigned char _was_high
+
+    cdef object _may_send(self)
+    cdef object _resolve_drainers(self)
+    cdef Extras _more(self)
