@@ -21,9 +21,8 @@ from wsfast import (
     Response,
 )
 from wsfast.asyncio import ClientConnection, connect
-from wsfast.asyncio.client import backoff, environment_proxy, process_exception
-from wsfast.exceptions import InvalidMessage, ProxyError, SecurityError
-from wsfast.protocol import parse_uri
+from wsfast.asyncio.client import backoff, process_exception
+from wsfast.exceptions import InvalidMessage, SecurityError
 from wsfast.protocol.server import accept_key
 
 Answer = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
@@ -409,22 +408,6 @@ def test_arguments_that_make_no_sense():
         connect("ws://127.0.0.1/", ssl=True)
     with pytest.raises(TypeError, match="not a Listener"):
         connect("ws://127.0.0.1/", listener=print)
-
-
-async def test_a_proxy_is_refused_clearly(monkeypatch):
-    """Rather than connecting directly where that was not wanted."""
-    with pytest.raises(ProxyError, match="proxy=None"):
-        await connect("ws://192.0.2.1/", proxy="http://proxy.example:3128")
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("https_proxy", "http://user:pw@proxy.example:3128")
-    with pytest.raises(ProxyError) as caught:
-        await connect("wss://192.0.2.1/")
-    assert "pw" not in str(caught.value)
-    monkeypatch.setenv("no_proxy", "192.0.2.1")
-    assert environment_proxy(parse_uri("wss://192.0.2.1/")) is None
-    assert environment_proxy(parse_uri("wss://192.0.2.2/")) is not None
-    assert environment_proxy(parse_uri("ws+unix:/x:/")) is None
 
 
 async def test_create_connection_and_headers(pair: Pair):

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import os
 import random
-import urllib.request
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from typing import Any, Literal
 from ..exceptions import (
     HandshakeTimeout,
     InvalidMessage,
+    InvalidProxyStatus,
     InvalidStatus,
     ProxyError,
     SecurityError,
@@ -24,13 +24,13 @@ from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import USER_AGENT, Response
 from ..protocol.uri import (
     MAX_REDIRECTS,
-    WebSocketURI,
     parse_uri,
     redirect_target,
     same_origin,
     without_credentials,
 )
 from ._connecting import Connecting
+from ._dialing import dial
 from ._options import (
     Compression,
     ListenerLike,
@@ -41,7 +41,7 @@ from ._options import (
     make_options,
     reactor_for,
 )
-from ._stream import StreamLink, link_for, stream_driver_for
+from ._stream import StreamLink, link_for
 from ._timeout import timeout
 from .connection import Connection
 from .link import Link
@@ -57,6 +57,9 @@ __all__ = [
 #: A connection that lasted so long was a healthy one, in seconds: reconnect at once.
 HEALTHY_S = 10.0
 
+#: HTTP status that may be another one soon.
+TRANSIENT = frozenset((500, 502, 503, 504))
+
 
 class ClientConnection(Connection):
     """A connection that :func:`connect` has opened."""
@@ -71,20 +74,18 @@ def process_exception(exc: Exception) -> Exception | None:
 
     Returns:
         None to try again: after network errors, timeouts, and the HTTP status 500, 502,
-        503 or 504. Otherwise the exception to raise.
+        503 or 504, of the server or of a proxy. Otherwise the exception to raise.
 
     """
     if isinstance(exc, (OSError, TimeoutError, asyncio.TimeoutError)):
         return None
-    if isinstance(exc, InvalidMessage) and isinstance(
+    if isinstance(exc, (InvalidMessage, ProxyError)) and isinstance(
         exc.__cause__, (EOFError, OSError)
     ):
         return None
-    if isinstance(exc, InvalidStatus) and exc.response.status_code in (
-        500,
-        502,
-        503,
-        504,
+    if (
+        isinstance(exc, (InvalidStatus, InvalidProxyStatus))
+        and exc.response.status_code in TRANSIENT
     ):
         return None
     return exc
@@ -108,19 +109,6 @@ def backoff(
         bound = min(bound * factor, maximum)
 
 
-def environment_proxy(uri: WebSocketURI) -> str | None:
-    """Return the proxy that the environment asks for, or None."""
-    if uri.unix_path is not None or urllib.request.proxy_bypass(
-        f"{uri.host}:{uri.port}"
-    ):
-        return None
-    proxies = urllib.request.getproxies()
-    schemes = (
-        ["wss", "socks", "https"] if uri.secure else ["ws", "socks", "https", "http"]
-    )
-    return next((proxies[scheme] for scheme in schemes if scheme in proxies), None)
-
-
 class connect:  # noqa: N801 - it is used like a function
     """
     Open a connection to a WebSocket server.
@@ -139,11 +127,12 @@ class connect:  # noqa: N801 - it is used like a function
             None.
         additional_headers: Header fields to add to the request.
         user_agent_header: Value of the User-Agent header, or None.
-        proxy: True to use the proxy that the environment asks for, None to use none.
-            Proxies are not supported yet: where one is asked for, connecting fails.
+        proxy: URL of a proxy, with scheme http, https, socks4, socks4a, socks5 or
+            socks5h; True for the one that the environment asks for, None for none.
+        proxy_headers: Header fields for an HTTP proxy alone.
         process_exception: Tells the ``async for`` form whether to try again.
         open_timeout: Seconds that opening may take, everything included: name, TCP,
-            TLS, handshake, redirects.
+            proxy, TLS, handshake, redirects.
         max_redirects: Redirects to follow.
         reconnect_delays: Makes the delays of the ``async for`` form.
         listener: Subclass or instance of :class:`Listener` to call.
@@ -155,12 +144,19 @@ class connect:  # noqa: N801 - it is used like a function
         reactor: Run in the event loop's own readiness set where that is possible,
             rather than over a transport.
         busy_poll: As for :func:`serve`.
-        kwargs: Passed to :meth:`asyncio.loop.create_connection`: ``ssl``, ``sock``,
-            ``host``, ``port``, ``local_addr``, ``server_hostname``, ...
+        kwargs: As of :meth:`asyncio.loop.create_connection`: ``ssl``,
+            ``server_hostname``, ``ssl_handshake_timeout``, ``ssl_shutdown_timeout``,
+            and the same four with ``proxy_`` before them for TLS to an HTTPS proxy;
+            ``sock``; ``host`` and ``port``, to connect to instead of those of ``uri``;
+            ``local_addr``, ``family``, ``proto``, ``flags``, ``interleave``,
+            ``happy_eyeballs_delay``; besides ``unix_path``.
 
     Raises:
         InvalidURI: ``uri`` is not one of a WebSocket.
+        InvalidProxy: ``proxy``, or that of the environment, is not one.
         OSError: The connection fails.
+        ProxyError: The proxy does not connect us.
+        ImportError: It takes python-socks, which is not installed.
         InvalidHandshake: The server refuses, or is no WebSocket server.
         HandshakeTimeout: Opening took too long; it is a TimeoutError as well.
 
@@ -177,6 +173,7 @@ class connect:  # noqa: N801 - it is used like a function
         additional_headers: HeadersLike | None = None,
         user_agent_header: str | None = USER_AGENT,
         proxy: str | Literal[True] | None = True,
+        proxy_headers: HeadersLike | None = None,
         process_exception: Callable[[Exception], Exception | None] = process_exception,
         open_timeout: float | None = 10,
         max_redirects: int = MAX_REDIRECTS,
@@ -211,6 +208,7 @@ class connect:  # noqa: N801 - it is used like a function
         self.logger = logging.getLogger("wsfast.client") if logger is None else logger
         self.additional_headers = additional_headers
         self.proxy = proxy
+        self._proxy_headers = proxy_headers
         self.process_exception = process_exception
         self.open_timeout = open_timeout
         self.max_redirects = max_redirects
@@ -251,41 +249,18 @@ class connect:  # noqa: N801 - it is used like a function
 
     async def _open_link(self) -> tuple[Link, StreamLink]:
         """Open the stream to the server; return its link, and the one it began with."""
-        loop = asyncio.get_running_loop()
-        kwargs = self._kwargs.copy()
-        uri = self.ws_uri
-        unix_path = kwargs.pop("unix_path", None) or uri.unix_path
-        if unix_path is None and kwargs.get("sock") is None:
-            self._check_proxy()
-        if uri.secure:
-            kwargs.setdefault("ssl", True)
-            if kwargs["ssl"] is None:
-                raise ValueError("ssl=None is incompatible with a wss:// URI")
-            kwargs.setdefault("server_hostname", uri.host)
-        driver = stream_driver_for(loop)
-        create: Any
-        if unix_path is not None:
-            create = loop.create_unix_connection
-            kwargs["path"] = unix_path
-        else:
-            create = loop.create_connection
-            if kwargs.get("sock") is None:
-                kwargs.setdefault("host", uri.host)
-                kwargs.setdefault("port", uri.port)
-        transport, link = await create(lambda: StreamLink(driver), **kwargs)
-        if kwargs.get("ssl") is None and self._reactor:
-            reactor_for(loop, self._busy_poll)
-            return link_for(transport, reactor=True, link=link), link
-        return link, link
-
-    def _check_proxy(self) -> None:
-        proxy = environment_proxy(self.ws_uri) if self.proxy is True else self.proxy
-        if proxy is not None:
-            where = proxy.rpartition("@")[2].rpartition("//")[2]  # no password
-            raise ProxyError(
-                f"connecting through a proxy ({where}) is not supported; "
-                f"pass proxy=None to connect directly"
-            )
+        first = await dial(
+            self.ws_uri,
+            self.proxy,
+            self._kwargs,
+            limits=self._limits,
+            user_agent_header=self._handshake_arguments["user_agent_header"],
+            proxy_headers=self._proxy_headers,
+        )
+        if not self._reactor:
+            return first, first
+        reactor_for(asyncio.get_running_loop(), self._busy_poll)
+        return link_for(first.transport, reactor=True, link=first), first
 
     def _make_connection(
         self, link: Link, handshake: ClientHandshake, response: Response
