@@ -280,6 +280,22 @@ def test_steps_are_bounded(backend):
     assert len(pieces) >= 12
 
 
+def test_what_takes_one_step_is_there_at_once(backend):
+    deflate = make(backend)
+    for size in (0, 1, STEP - 1):
+        data = bytes(size)
+        assert deflate.begin(squeeze(data, zlib.Z_FULL_FLUSH)[:-4]) == data
+    steps = deflate.begin(squeeze(bytes(STEP + 1))[:-4])
+    assert not isinstance(steps, bytes)
+    assert [len(piece) for piece in steps] == [STEP, 1]
+
+
+def test_blocks_of_nothing_are_cut_into_steps(backend):
+    payload = bytes.fromhex("000000ffff") * (5 * SLICE // 5)
+    steps = make(backend).begin(payload + b"\x00", 1)
+    assert list(steps) == [b""] * 6
+
+
 def test_long_incompressible_message(backend):
     data = random.Random(1).randbytes(5 * SLICE + 7)
     payload = make(backend).encode(data)

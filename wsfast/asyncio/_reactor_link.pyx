@@ -203,10 +203,12 @@ cdef class ReactorLink(Source):
         if conn is None:
             return self._read_opening()
         parser = conn.parser
-        if parser._pos != parser._end:
-            # What was received before and not parsed yet, goes first.
+        if parser._pos != parser._end or conn._inflating is not None:
+            # What was received before and is not delivered yet, goes first.
             self._serve_connection(conn)
-            if parser._pos != parser._end or self._paused or self._closed:
+            if parser._pos != parser._end or conn._inflating is not None:
+                return 0
+            if self._paused or self._closed:
                 return 0
         room = 0
         if parser._progress is not NULL:

@@ -179,7 +179,7 @@ class StreamLink(Link, asyncio.BufferedProtocol):
             connection is not None
             and not self._read_paused
             and not self._continuing
-            and connection.parser.pending
+            and connection.unfinished
         ):
             self._continuing = True
             self.driver.loop.call_soon(self._continue)

@@ -286,7 +286,7 @@ class Inbound(Protocol):
                 more = self._run()
             except Exception as exc:
                 self.handler_failed(exc)
-                more = bool(self.parser.pending)
+                more = self.unfinished
             if self.waiting is not None and self._head < len(self._queue):
                 self.waiting.wake()
             if self._full and not self._paused:

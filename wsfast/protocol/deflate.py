@@ -320,8 +320,28 @@ class Deflate:
             ProtocolError: An earlier call failed.
 
         """
+        out = self.begin(data, max_size, final)
+        return out if isinstance(out, bytes) else b"".join(out)
+
+    def begin(
+        self,
+        data: bytes | bytearray | memoryview,
+        max_size: int | None = None,
+        final: bool = True,
+    ) -> bytes | Iterator[bytes]:
+        """
+        Inflate like `decode`, but no more than one step at once.
+
+        Returns:
+            All of it, if that was one step; otherwise what `steps` returns.
+
+        Raises:
+            PayloadTooBig, InvalidPayload, ProtocolError: As `decode`, which the
+                iterator raises too.
+
+        """
         if self._broken or not final or len(data) > SLICE:
-            return b"".join(self.steps(data, max_size, final))
+            return self.steps(data, max_size, final)
         # Nearly every message needs one call of the inflater, and no iterator.
         decoder = self._decoder
         _, remote_no_takeover, _, bits = self.parameters
@@ -336,7 +356,7 @@ class Deflate:
             raise _broken() from error
         self._broken = False
         if decoder.eof or len(out) == bound or decoder.unconsumed_tail:
-            return b"".join(self._steps(b"", max_size, final, decoder, out))
+            return self._steps(b"", max_size, final, decoder, out)
         if not remote_no_takeover:
             self._decoder = decoder
         self._streams = 0
@@ -354,7 +374,8 @@ class Deflate:
         The iterator must be used up before the next call.
 
         Yields:
-            The next octets, at most `STEP`.
+            The next octets, at most `STEP`, of at most `SLICE` that were compressed;
+            there may be none.
 
         """
         return self._steps(bytes(data), max_size, final)
@@ -406,12 +427,11 @@ class Deflate:
                     if decoder is None:
                         decoder = self._options._decompressor(bits)
                     out = decoder.decompress(chunk, bound)
-                if out:
-                    if max_size is not None:
-                        left -= len(out)
-                        if left < 0:
-                            raise PayloadTooBig(None, max_size)
-                    yield out
+                if max_size is not None:
+                    left -= len(out)
+                    if left < 0:
+                        raise PayloadTooBig(None, max_size)
+                yield out  # even if empty: a block of nothing takes time as well
                 full = len(out) >= bound
                 out = None
                 if decoder.eof:

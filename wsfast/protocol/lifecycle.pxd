@@ -37,6 +37,7 @@ cdef class Lifecycle:
     cdef object _late_pong
     cdef double _control_since
     cdef list _events
+    cdef object _inflating           # a compressed message that takes several passes
     cdef unsigned int _control_count
     cdef public int budget
     # Truth values and small numbers take an octet each: there are many connections.
@@ -70,6 +71,7 @@ cdef class Lifecycle:
     cdef object _close_received(self, object payload)
     cdef object _answer_close(self, object rcvd)
     cdef bint _is_held(self) noexcept
+    cdef object _discard_input(self)
     cdef object _expect_end(self)
     cdef object _send_close(self, object close)
     cdef object _fail(self, object failure, object code=*, object reason=*)

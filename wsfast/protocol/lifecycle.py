@@ -94,6 +94,7 @@ class Lifecycle:
         self._control_since = now
         self._control_count = 0
         self._events: list[Event] | None = None
+        self._inflating: Any = None
 
     def make_parser(self) -> Any:
         """Return a parser for what the peer sends."""
@@ -258,7 +259,7 @@ class Lifecycle:
     def _hold(self, end: tuple[Any, ...]) -> None:
         self.begin_ending().held = end
         self.budget = 0
-        self.parser.discard()
+        self._discard_input()
 
     def _is_held(self) -> bool:
         return self._ending is not None and self._ending.held is not None
@@ -271,6 +272,11 @@ class Lifecycle:
             self._hold((failure, code, reason))
         else:
             self._fail(failure, code, reason)
+
+    def _discard_input(self) -> None:
+        """Drop what has arrived and is not delivered yet."""
+        self.parser.discard()
+        self._inflating = None
 
     def release_end(self) -> None:
         """Let the end that is held have its effect, if there is one."""
@@ -292,7 +298,7 @@ class Lifecycle:
         """Take nothing more from the peer and send nothing: the stream is being cut."""
         self.ended = True
         self.budget = 0
-        self.parser.discard()
+        self._discard_input()
         if self.ready_state != _CLOSED:
             self.ready_state = _CLOSING
 
@@ -308,7 +314,7 @@ class Lifecycle:
                 ending.failure = end
         self.ended = True
         self.ready_state = _CLOSED
-        self.parser.discard()
+        self._discard_input()
 
     # ---- what happens; for a subclass to override ----
 
@@ -465,7 +471,7 @@ class Lifecycle:
             return
         self.ended = True
         self.budget = 0
-        self.parser.discard()
+        self._discard_input()
         if self.ready_state == _OPEN:
             self.ready_state = _CLOSING
         self._expect_end()
@@ -502,7 +508,7 @@ class Lifecycle:
         if self._pong_due > 0:
             if self._alive_at > self._pinged_at:
                 self._pong_due = 0.0  # any octet is a sign of life
-            elif self.reading_paused:
+            elif self.reading_paused or self._inflating is not None:
                 self._pong_due = now + options.ping_timeout  # we do not listen
             elif now >= self._pong_due:
                 self._fail(

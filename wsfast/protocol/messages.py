@@ -15,7 +15,12 @@ import codecs
 from typing import Any
 
 from .. import engine
-from ..exceptions import InvalidPayload, PayloadTooBig, ProtocolError
+from ..exceptions import (
+    InvalidPayload,
+    PayloadTooBig,
+    ProtocolError,
+    WebSocketException,
+)
 from .closing import CloseCode
 from .events import Event
 from .lifecycle import PASS_BUDGET, Lifecycle
@@ -24,6 +29,26 @@ from .options import Options
 __all__ = ["PASS_BUDGET", "Event", "Options", "Protocol"]
 
 _OPEN = 1
+
+#: What a step of inflating takes of a pass's budget at least, whatever it gives.
+_STEP_COST = 250
+
+
+class Inflation:
+    """
+    A compressed message, or fragment, that takes more than one step to inflate.
+
+    Attributes:
+        steps: Gives the octets, in pieces.
+        pieces: Those it has given so far.
+        whole: It is a whole message, not a fragment to be delivered as such.
+
+    """
+
+    def __init__(self, steps: Any, whole: bool) -> None:
+        self.steps = steps
+        self.pieces: list[bytes] = []
+        self.whole = whole
 
 
 class Protocol(Lifecycle):
@@ -100,15 +125,17 @@ class Protocol(Lifecycle):
         Parse and deliver what the parser's window holds, within the budget.
 
         Returns:
-            True if the window still holds octets: the budget is used up, or
-            :attr:`stop` is set.
+            True if there is more to deliver: the budget is used up, or :attr:`stop`
+            is set.
 
         """
         parser = self.parser
         if self.ended or self._is_held():
-            parser.discard()
+            self._discard_input()
             return False
         self._alive_at = self.now
+        if self._inflating is not None:
+            self._inflate_on()
         while self.budget > 0 and not self.stop:
             event = parser.next()
             if event == 1 or event == 2:  # TEXT, BINARY
@@ -119,7 +146,12 @@ class Protocol(Lifecycle):
             else:
                 self.budget -= 1
                 self._less_frequent(event)
-        return bool(parser.pending)
+        return self._inflating is not None or bool(parser.pending)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether octets were taken of which something is still to be delivered."""
+        return self._inflating is not None or bool(self.parser.pending)
 
     def _less_frequent(self, event: int) -> None:
         """Handle any event but a message that came uncompressed."""
@@ -139,10 +171,11 @@ class Protocol(Lifecycle):
 
     def _compressed_received(self, payload: bytes) -> None:
         """Inflate a whole message (RFC 7692 §6.2)."""
-        data = self._inflate(payload, True)
-        if data is None:
-            return
-        self.budget -= len(data) >> 8
+        data = self._inflate(payload, True, True)
+        if data is not None:
+            self._inflated_message(data)
+
+    def _inflated_message(self, data: bytes) -> None:
         if self.parser.opcode == 1:
             try:
                 text = engine.decode_utf8(data)
@@ -153,20 +186,61 @@ class Protocol(Lifecycle):
         else:
             self._deliver(data)
 
-    def _inflate(self, payload: bytes, fin: bool) -> bytes | None:
+    def _inflate(self, payload: bytes, fin: bool, whole: bool) -> bytes | None:
+        """
+        Inflate the payload of a message, or of a fragment of one.
+
+        Returns:
+            What it gives; None if it is not valid, or takes more steps than one: then
+            the passes to come go on with it, and with nothing else.
+
+        """
         limit = self.options.max_size
         try:
-            data: bytes = self.deflate.decode(
+            data = self.deflate.begin(
                 payload, None if limit < 0 else limit - self._inflated, fin
             )
-        except PayloadTooBig as exc:
-            self._bad_input(exc, int(CloseCode.MESSAGE_TOO_BIG), "message too big")
-        except ProtocolError as exc:
-            self._bad_input(exc)
-        else:
-            self._inflated = 0 if fin else self._inflated + len(data)
+        except (PayloadTooBig, ProtocolError) as exc:
+            self._inflating_failed(exc)
+            return None
+        if type(data) is bytes:
+            self.budget -= max(len(data), len(payload)) >> 8
             return data
+        self._inflating = Inflation(data, whole)
+        self._inflate_on()
         return None
+
+    def _inflate_on(self) -> None:
+        """Go on inflating within the budget; deliver what that completes."""
+        inflation = self._inflating
+        try:
+            while self.budget > 0 and not self.stop:
+                piece = next(inflation.steps, None)
+                if piece is None:
+                    break
+                inflation.pieces.append(piece)
+                self.budget -= max(len(piece) >> 8, _STEP_COST)
+            else:
+                return
+        except (PayloadTooBig, ProtocolError) as exc:
+            self._inflating = None
+            self._inflating_failed(exc)
+            return
+        except BaseException:
+            self._inflating = None
+            raise
+        self._inflating = None
+        data = b"".join(inflation.pieces)
+        if inflation.whole:
+            self._inflated_message(data)
+        else:
+            self._inflated_fragment(data)
+
+    def _inflating_failed(self, exc: WebSocketException) -> None:
+        if isinstance(exc, PayloadTooBig):
+            self._bad_input(exc, int(CloseCode.MESSAGE_TOO_BIG), "message too big")
+        else:
+            self._bad_input(exc)
 
     def _fail_utf8(self, exc: UnicodeDecodeError) -> None:
         self._bad_input(
@@ -181,10 +255,14 @@ class Protocol(Lifecycle):
         if not parser.compressed:
             self.fragment_received(payload, fin)
             return
-        data = self._inflate(payload, fin)  # type: ignore[arg-type]
-        if data is None:
-            return
-        self.budget -= len(data) >> 8
+        data = self._inflate(payload, fin, False)  # type: ignore[arg-type]
+        if data is not None:
+            self._inflated_fragment(data)
+
+    def _inflated_fragment(self, data: bytes) -> None:
+        parser = self.parser
+        fin = parser.fin
+        self._inflated = 0 if fin else self._inflated + len(data)
         if parser.opcode != 1 or self.options.text_as_bytes:
             self.fragment_received(data, fin)
             return
