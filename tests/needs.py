@@ -32,6 +32,14 @@ def _program(*names: str) -> Callable[[], str | None]:
     return lambda: next(filter(None, map(shutil.which, names)), None)
 
 
+def _server(*names: str) -> Callable[[], str | None]:
+    """Return a finder of a server's program, which is not on everybody's PATH."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+    return lambda: next(
+        filter(None, (shutil.which(name, path=path) for name in names)), None
+    )
+
+
 def _node() -> str | None:
     """Return Node, if npm is there to fetch packages for it."""
     return shutil.which("node") if shutil.which("npm") else None
@@ -108,6 +116,15 @@ TOOLS = {
         _program("chromium", "chromium-browser", "google-chrome"),
     ),
     "python2.7": Tool("the Autobahn suite", "a CPython 2.7", cache(_python27)),
+    "tinyproxy": Tool(
+        "clients through an HTTP proxy", "tinyproxy", _program("tinyproxy")
+    ),
+    "microsocks": Tool(
+        "clients through a SOCKS5 proxy", "microsocks", _program("microsocks")
+    ),
+    "danted": Tool(
+        "clients through a SOCKS4 proxy", "dante-server", _server("danted", "sockd")
+    ),
     "strace": Tool("failing system calls", "strace", _program("strace")),
 }
 

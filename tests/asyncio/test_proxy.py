@@ -424,6 +424,18 @@ async def test_socks_replies(reply: int, again: bool):
     assert (process_exception(e.value) is None) == again
 
 
+@pytest.mark.parametrize("who", ["", "me@"])
+async def test_socks4a_sends_the_name(who: str):
+    """Dante, which stands for SOCKS4 in tests/interop, knows no names in it."""
+    refusal = bytes((0, 91, 0, 0, 0, 0, 0, 0))
+    async with Script(refusal, until=b"name.invalid\0") as proxy:
+        with pytest.raises(ProxyError) as caught:
+            await connect("wss://name.invalid/", proxy=proxy.uri("socks4a", who))
+    user = who.rstrip("@")
+    assert proxy.heads == [f"\4\1\1\xbb\0\0\0\1{user}\0name.invalid\0"]
+    assert process_exception(caught.value) is None
+
+
 async def test_socks_proxy_that_ends_the_stream():
     async with Script(b"Connection: close", until=b"\0") as proxy:
         with pytest.raises(ProxyError):
