@@ -18,6 +18,7 @@ cdef class Reactor(Driver):
     cdef list _again                # sources that have more to do than a pass allowed
     cdef list _registered           # sources in the set, each at its place
     cdef list _released             # sources that left the set during this pass
+    cdef list _replied              # sources served, with something short to send
     cdef bint _serving              # events taken from the poller are at hand
     cdef bint _again_due
     cdef object _error
@@ -27,6 +28,7 @@ cdef class Reactor(Driver):
 
     cdef int _pass(self) except -1
     cdef int _serve(self, Source source, uint32_t events) except -1
+    cdef int _send_replies(self) except -1
     cdef int _do_again(self, Source source) except -1
     cdef int _register(self, Source source, bint level) except -1
     cdef int _unregister(self, Source source) except -1

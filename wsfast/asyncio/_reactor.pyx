@@ -97,6 +97,9 @@ cdef extern from *:
 
 cdef enum:
     EVENTS = 256
+    # Connections that are served before what they answered is sent. The system's way
+    # of sending is long: it stays in the processor's cache for one after the other.
+    REPLIES = 16
     #: Connections accepted per pass and listening socket.
     ACCEPTS = 64
 
@@ -134,6 +137,7 @@ cdef class Reactor(Driver):
         self._again = []
         self._registered = []
         self._released = []
+        self._replied = []
         self._acceptors = {}
         loop.add_reader(self._poller, self.run_pass)
 
@@ -198,6 +202,7 @@ cdef class Reactor(Driver):
                 source = <Source>ready[i].owner
                 self._serve(source, ready[i].events)
         finally:
+            self._send_replies()
             self._serving = False
             if self._released:
                 self._released = []
@@ -212,6 +217,22 @@ cdef class Reactor(Driver):
             self.report("serving a connection failed", exc)
         except BaseException as exc:  # is to end the loop's run, after this pass
             self._error = exc
+        if len(self._replied) >= REPLIES:
+            self._send_replies()
+        return 0
+
+    cdef int _send_replies(self) except -1:
+        """Send what the last connections that were served have queued meanwhile."""
+        cdef Source source
+        for source in self._replied:
+            source.dirty = False
+            try:
+                source.flush()
+            except Exception as exc:
+                self.report("sending failed", exc)
+            except BaseException as exc:
+                self._error = exc
+        self._replied.clear()
         return 0
 
     cdef int _do_again(self, Source source) except -1:
