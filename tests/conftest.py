@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from typing import TypeVar
+
 import pytest
 
 from tests import needs
+
+_Report = TypeVar("_Report", pytest.TestReport, pytest.CollectReport)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -15,3 +20,28 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 if needs.required():
                     pytest.fail(needs.missing_line(name), pytrace=False)
                 pytest.skip(needs.missing_line(name))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that wants a package where none may be missing."""
+    return _nothing_left_out((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[
+    None, pytest.CollectReport, pytest.CollectReport
+]:
+    """Do the same for a file of tests."""
+    return _nothing_left_out((yield))
+
+
+def _nothing_left_out(report: _Report) -> _Report:
+    if report.skipped and needs.required() and isinstance(report.longrepr, tuple):
+        path, line, reason = report.longrepr
+        if "could not import" in reason:
+            report.outcome = "failed"
+            report.longrepr = f"{path}:{line}: {reason}"
+    return report

@@ -46,6 +46,12 @@ def reactor(request: pytest.FixtureRequest) -> bool:
     return request.param == "reactor"
 
 
+#: For what the reactor alone does.
+only_reactor = pytest.mark.parametrize(
+    "reactor", ["reactor"] if HAVE_REACTOR else [], indirect=True
+)
+
+
 class Pair:
     """
     A server, and clients of it, on one path.

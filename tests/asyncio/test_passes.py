@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.asyncio.conftest import only_reactor
 from tests.asyncio.wire import Peer, Wires, tcp_pair, turn, until
 from wsfast import Listener
 from wsfast.asyncio import Connection
@@ -266,9 +267,8 @@ async def test_much_output_leaves_at_once(wire: Wires):
     assert len(frame.payload) == 40_000
 
 
+@only_reactor
 async def test_a_pass_within_a_pass_is_refused(wire: Wires):
-    if not wire.reactor:
-        pytest.skip("the reactor's own")
     refused = []
 
     class Nests(Listener):
@@ -284,10 +284,9 @@ async def test_a_pass_within_a_pass_is_refused(wire: Wires):
     assert "nested" in refused[0]
 
 
+@only_reactor
 async def test_polling_without_sleep(wire: Wires):
     """The option for those who want the shortest round trip, not the coolest CPU."""
-    if not wire.reactor:
-        pytest.skip("the reactor's own")
     wire.driver.busy_poll = 0.002
     try:
         _, peer = await wire(Echo())
@@ -349,11 +348,10 @@ async def test_closing_itself_in_a_callback(wire: Wires, how):
         assert got == ["one", "leave", "behind", 1000]
 
 
+@only_reactor
 async def test_descriptors_that_are_given_out_again(wire: Wires):
     """A number freed during a pass, and given out in it, is not taken for the old."""
     loop = asyncio.get_running_loop()
-    if not wire.reactor:
-        pytest.skip("the reactor's own")
     fresh = []
 
     class Replaces(Listener):
