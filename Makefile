@@ -32,7 +32,7 @@ test-c: build $(VENV)/.have-test
 	@$(PYTHON) -m tests.needs qemu-aarch64 -- $(MAKE) -s -C tests/c qemu-aarch64
 	@$(PYTHON) -m tests.needs qemu-s390x -- $(MAKE) -s -C tests/c qemu-s390x
 
-test-py: build $(VENV)/.have-test test-c
+test-py: build $(VENV)/.have-test $(VENV)/.have-targets test-c
 	$(PYTHON) -m pytest
 
 build: $(VENV)/.have-build ## the C core and the extension modules, in place

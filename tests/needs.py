@@ -96,6 +96,13 @@ def _cross(triple: str, machine: str) -> Callable[[], str | None]:
     return find
 
 
+def _suites() -> str | None:
+    """Return where the source packages of other libraries are."""
+    from tests.support import suites  # a wheel is tested without that folder
+
+    return suites.find_all()
+
+
 TOOLS = {
     "gcc": Tool("C tests under gcc's sanitizers", "gcc", _sanitizers("gcc")),
     "clang": Tool("C tests under clang's sanitizers", "clang", _sanitizers("clang")),
@@ -124,6 +131,11 @@ TOOLS = {
     ),
     "danted": Tool(
         "clients through a SOCKS4 proxy", "dante-server", _server("danted", "sockd")
+    ),
+    "suites": Tool(
+        "other libraries' own tests, with what we put into them",
+        "python -m tests.support.suites",
+        _suites,
     ),
     "strace": Tool("failing system calls", "strace", _program("strace")),
 }

@@ -28,11 +28,12 @@ for _layers in (
     ("asgi", "hub"),
     ("eventsource", "sockjs", "engineio"),
     ("socketio",),
-    ("demo", "top"),
+    ("demo", "cli", "top"),
 ):
     _below = set(BELOW) - {"accelerate"}
     BELOW.update({layer: set(_below) for layer in _layers})
-BELOW["top"] |= {"accelerate", "demo"}
+BELOW["cli"] |= {"accelerate"}
+BELOW["top"] |= {"accelerate", "cli", "demo"}
 
 #: Modules that lie directly in wsfast/, and the layer each belongs to. Private ones,
 #: such as ``_frames``, are the engine's.

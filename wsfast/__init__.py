@@ -18,6 +18,7 @@ if pure_wanted():
     use_sources()
 
 if TYPE_CHECKING:
+    from .accelerate import accelerate
     from .asyncio import (
         ClientConnection,
         Connection,
@@ -104,6 +105,7 @@ __all__ = [
     "Utf8Validator",
     "WebSocketException",
     "__version__",
+    "accelerate",
     "basic_auth",
     "broadcast",
     "connect",
@@ -131,10 +133,14 @@ _HOMES = {
     "protocol": "Close CloseCode DeflateOptions Headers Limits Opcode Request Response "
     "State",
 }
+#: A module that can be called; the import itself binds the name.
+_CALLABLE = "accelerate"
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:
+    if name == _CALLABLE:
+        return import_module(f"{__name__}.{name}")
     try:
         home = _HOME_OF[name]
     except KeyError:

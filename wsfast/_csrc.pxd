@@ -39,7 +39,8 @@ cdef extern from "wsf_mask.h" nogil:
 
 cdef extern from "wsf_utf8.h" nogil:
     ctypedef struct wsf_utf8:
-        pass
+        uint8_t tail[3]
+        uint8_t count
 
     bint wsf_utf8_valid(const wsf_kernels *k, const uint8_t *data, size_t len)
     wsf_status wsf_utf8_feed(const wsf_kernels *k, wsf_utf8 *s, const uint8_t *data,

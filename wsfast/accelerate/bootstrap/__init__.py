@@ -1,0 +1,1 @@
+"""The folder that goes on ``PYTHONPATH``: its only module is ``sitecustomize``."""
