@@ -291,8 +291,6 @@ def test_a_loop_closed_with_connections_open(uvloop, caplog):
 @has_proc
 async def test_out_of_descriptors(pair: Pair, monkeypatch):
     """Accepting is suspended, said once, and goes on by itself (C-8)."""
-    if not pair.reactor:
-        pytest.skip("the event loop accepts")
     import resource
 
     server = await pair.serve(echo)

@@ -248,6 +248,7 @@ def test_c11_close_waits_for_nobody_for_ever(host: Host) -> None:
 def test_c11_sigterm(fresh: Host) -> None:
     server = fresh.serve("sink", close_timeout=0.5)
     forever = fresh.send("forever", of=server.ident)
+    fresh.answer(forever, "forever")
     polite, rude = opened(server.port), opened(server.port)
     fresh.process.send_signal(signal.SIGTERM)
     assert polite.recv().code == 1001

@@ -175,9 +175,12 @@ class Host:
         emit("closed", id=command["id"], seconds=loop.time() - start)
 
     async def forever(self, command: dict[str, Any]) -> None:
-        """Serve until a signal says otherwise; ``served`` when that is over."""
+        """Serve until a signal says otherwise: ``forever``, in the end ``served``."""
         loop = asyncio.get_running_loop()
-        await self.servers[command["of"]].serve_forever()
+        serving = loop.create_task(self.servers[command["of"]].serve_forever())
+        await asyncio.sleep(0)  # the signals are caught from here on
+        emit("forever", id=command["id"])
+        await serving
         emit("served", id=command["id"], at=loop.time())
 
     async def cancel(self, command: dict[str, Any]) -> None:

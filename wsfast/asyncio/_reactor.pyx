@@ -385,7 +385,6 @@ cdef class Acceptor(Source):
             fd = wsf_accept(self.fd)
             if fd < 0:
                 return self._refused(c_errno)
-            self._backoff = 0
             if not WSF_INHERITED:
                 wsf_prepare_socket(fd, self._family)
             link = self._reactor._link(fd, None)
@@ -400,7 +399,10 @@ cdef class Acceptor(Source):
 
     cdef int _refused(self, int code) except -1:
         """Handle an error of accept(): some are the peer's, or pass by waiting."""
-        if wsf_not_now(code) or code in (ECONNABORTED, EPROTO):
+        if wsf_not_now(code):
+            self._backoff = 0  # whoever waited has been served
+            return 0
+        if code in (ECONNABORTED, EPROTO):
             return 0
         if self._backoff == 0:
             self.driver.report(

@@ -450,15 +450,15 @@ cdef class ReactorLink(Source):
             return self.transport.get_extra_info(name, default)
         if self._closed or name not in ("socket", "sockname", "peername"):
             return default
-        sock = _Duplicate(fileno=os.dup(self.fd))
         if name == "socket":
-            return sock
+            return _Duplicate(fileno=os.dup(self.fd))
+        sock = socket.socket(fileno=self.fd)  # no descriptor more: there may be none
         try:
             return sock.getsockname() if name == "sockname" else sock.getpeername()
         except OSError:
             return default
         finally:
-            sock.close()
+            sock.detach()
 
     @property
     def closed(self):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ._accepting import Acceptor
 from ._options import reactor_for
 from ._sockets import (
     close_socket,
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Listening", "Where"]
 
 Accept = Callable[["Link", float, bytes], None]
-
-#: Clients that the event loop accepts in one go. asyncio takes this from the backlog,
-#: and goes on as often when it is out of descriptors, with a traceback in the log each
-#: time.
-ACCEPT_BATCH = 8
 
 
 @dataclass
@@ -88,7 +84,7 @@ class Listening:
         self._accept = accept
         self._inodes: list[tuple[str, int] | None] = []
         self._reactor: Any = None
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[Acceptor | asyncio.Server] = []
 
     async def open(self) -> None:
         """Bind the sockets; see :func:`open_tcp_sockets` for the errors."""
@@ -124,25 +120,29 @@ class Listening:
             for sock in self.sockets:
                 self._reactor.listen(sock, self._accept_from_reactor)
             return
-        extra: dict[str, Any] = {}
+        for sock in self.sockets:
+            self._servers.append(await self._accept_by_loop(loop, sock))
+
+    async def _accept_by_loop(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket
+    ) -> Acceptor | asyncio.Server:
+        """Have clients accepted for links over the loop's transports."""
+        where = self.where
+        extra: dict[str, Any] = {"ssl": where.ssl}
         if where.ssl is not None:
             extra["ssl_handshake_timeout"] = where.ssl_handshake_timeout
             if sys.version_info >= (3, 11):
                 extra["ssl_shutdown_timeout"] = where.ssl_shutdown_timeout
         driver = stream_driver_for(loop)
-        for sock in self.sockets:
-            create: Any = loop.create_server
-            if sock.family == getattr(socket, "AF_UNIX", None):
-                create = loop.create_unix_server
-            server = await create(
-                lambda: StreamLink(driver, self._accept_from_stream),
-                sock=sock,
-                backlog=min(where.backlog, ACCEPT_BATCH),
-                ssl=where.ssl,
-                **extra,
-            )
-            sock.listen(where.backlog)  # what the system queues, as asked for
-            self._servers.append(server)
+
+        def factory() -> StreamLink:
+            return StreamLink(driver, self._accept_from_stream)
+
+        try:
+            return Acceptor(driver, sock, factory, **extra)
+        except NotImplementedError:  # Windows
+            extra["backlog"] = where.backlog
+            return await loop.create_server(factory, sock=sock, **extra)
 
     def _accept_from_reactor(self, link: Any) -> None:
         self._accept(link, link.driver.time(), link.first_octets())
