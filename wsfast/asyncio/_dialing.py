@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import socket
 import ssl as ssl_module
 import sys
@@ -17,7 +16,13 @@ from typing import Any, Literal
 from ..exceptions import ProxyError
 from ..protocol.headers import HeadersLike
 from ..protocol.heads import Limits
-from ..protocol.proxy import Proxy, connect_request, environment_proxy, parse_proxy
+from ..protocol.proxy import (
+    SOCKS_ERRORS,
+    Proxy,
+    connect_request,
+    environment_proxy,
+    parse_proxy,
+)
 from ..protocol.uri import WebSocketURI
 from ._connecting import Tunneling
 from ._racing import open_tcp
@@ -30,17 +35,6 @@ _TLS = ("ssl", "server_hostname", "ssl_handshake_timeout", "ssl_shutdown_timeout
 
 #: For python-socks, which has no "for ever": ``open_timeout`` bounds us. In seconds.
 _SOCKS_S = 24 * 3600.0
-
-#: Replies of a SOCKS proxy that may be another one tomorrow: of SOCKS5 a network or
-#: host that is not reached, a connection that is refused or lasts too long; of SOCKS4
-#: any of these.
-_SOCKS_ERRORS = {
-    3: errno.ENETUNREACH,
-    4: errno.EHOSTUNREACH,
-    5: errno.ECONNREFUSED,
-    6: errno.ETIMEDOUT,
-    91: errno.ECONNREFUSED,
-}
 
 
 async def dial(
@@ -205,6 +199,6 @@ async def _open_socks(
     except OSError:
         raise
     except Exception as exc:
-        code = _SOCKS_ERRORS.get(getattr(exc, "error_code", None) or 0)
+        code = SOCKS_ERRORS.get(getattr(exc, "error_code", None) or 0)
         cause = exc if code is None else OSError(code, str(exc))
         raise ProxyError(f"failed to connect through {proxy}: {exc}") from cause

@@ -116,6 +116,10 @@ class Protocol(Lifecycle):
         replies are queued, before the close frame.
         """
         self.parser.feed(data)
+        self.receive_more()
+
+    def receive_more(self) -> None:
+        """Go on with the octets that :attr:`stop` left, once that is unset."""
         self.budget = PASS_BUDGET
         while self._run() and not self.stop:
             self.budget = PASS_BUDGET

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from .http import USER_AGENT, Response
 from .uri import WebSocketURI
 
 __all__ = [
+    "SOCKS_ERRORS",
     "Proxy",
     "check_connect_response",
     "connect_request",
@@ -31,6 +33,17 @@ _PORTS: Final = {
 }
 #: Header fields of CONNECT that are ours alone.
 _OURS: Final = frozenset(("connection", "content-length", "host", "transfer-encoding"))
+
+#: Replies of a SOCKS proxy that may be another one tomorrow: of SOCKS5 a network or
+#: host that is not reached, a connection that is refused or lasts too long; of SOCKS4
+#: any of these.
+SOCKS_ERRORS = {
+    3: errno.ENETUNREACH,
+    4: errno.EHOSTUNREACH,
+    5: errno.ECONNREFUSED,
+    6: errno.ETIMEDOUT,
+    91: errno.ECONNREFUSED,
+}
 
 
 @dataclass

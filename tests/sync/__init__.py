@@ -1,0 +1,1 @@
+"""Tests of ``wsfast.sync``: real sockets, real threads."""

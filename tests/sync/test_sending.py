@@ -1,0 +1,253 @@
+"""What ``send()`` and its relatives put on the wire."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+
+from tests.faults.rawpeer import BINARY, CONT, PING, PONG, TEXT
+from tests.sync.conftest import WAIT_S, threaded, wired
+from wsfast.exceptions import (
+    ConcurrencyError,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+)
+from wsfast.sync import broadcast
+
+
+@pytest.mark.parametrize(
+    ("message", "text", "opcode", "payload"),
+    [
+        ("é", None, TEXT, "é".encode()),
+        ("é", False, BINARY, "é".encode()),
+        (b"\xff", None, BINARY, b"\xff"),
+        (b"ascii", True, TEXT, b"ascii"),
+        (bytearray(b"a"), None, BINARY, b"a"),
+        (memoryview(b"abc")[::2], None, BINARY, b"ac"),
+    ],
+)
+@pytest.mark.parametrize("client", [False, True], ids=["server", "client"])
+def test_kinds(message, text, opcode, payload, client):
+    if isinstance(message, memoryview):
+        message = memoryview(bytes(message))
+    with wired(client) as (ws, peer):
+        ws.send(message, text=text)
+        frame = peer.recv()
+        assert (frame.opcode, frame.payload, frame.fin) == (opcode, payload, True)
+        assert (frame.key is not None) == client
+
+
+def test_fragments():
+    with wired() as (ws, peer):
+        ws.send(["a", "b"])
+        got = [peer.recv() for _ in range(3)]
+        assert [(f.opcode, f.payload, f.fin) for f in got] == [
+            (TEXT, b"a", False),
+            (CONT, b"b", False),
+            (CONT, b"", True),
+        ]
+        ws.send([])
+        ws.send(iter([b"x"]), text=True)
+        assert peer.recv()[:3] == (TEXT, b"x", False)
+
+
+@pytest.mark.parametrize("message", [{"a": 1}, 42, None])
+def test_what_is_no_message(message):
+    with wired() as (ws, peer):
+        with pytest.raises(TypeError):
+            ws.send(message)
+        ws.send("still open")
+        assert peer.recv().payload == b"still open"
+
+
+@pytest.mark.parametrize("fragments", [["a", b"b"], [b"a", "b"], ["a", 1]])
+def test_mixed_fragments_fail_the_connection(fragments):
+    with wired() as (ws, peer), threaded(peer.until_close) as got:
+        with pytest.raises(TypeError, match="iterable must contain"):
+            ws.send(fragments)
+    assert got[0][1].code == 1011
+
+
+def test_no_message_between_fragments():
+    with wired() as (ws, peer):
+        inside, go_on = threading.Event(), threading.Event()
+
+        def slowly():
+            yield "a"
+            inside.set()
+            assert go_on.wait(WAIT_S)
+            yield "b"
+
+        with threaded(ws.send, slowly()):
+            assert inside.wait(WAIT_S)
+            with pytest.raises(ConcurrencyError, match="already running send"):
+                ws.send("between")
+            with pytest.raises(ConcurrencyError):
+                ws.send(["between"])
+            ws.ping(b"control frames may")
+            go_on.set()
+        kinds = [peer.recv().opcode for _ in range(4)]
+        assert kinds == [TEXT, PING, CONT, CONT]
+
+
+def test_many_threads_send_whole_frames():
+    with wired() as (ws, peer):
+        texts = [f"{n}-" * 2000 for n in range(8)]
+
+        def send(text):
+            for _ in range(50):
+                ws.send(text)
+
+        threads = [threading.Thread(target=send, args=(text,)) for text in texts]
+        for thread in threads:
+            thread.start()
+        got = [peer.recv() for _ in range(400)]
+        for thread in threads:
+            thread.join(WAIT_S)
+        assert sorted(f.payload.decode() for f in got) == sorted(texts * 50)
+
+
+def test_send_waits_for_a_slow_reader_and_is_woken_by_close():
+    with wired(close_timeout=0.5) as (ws, peer):
+        sent = []
+
+        def pour():
+            while True:
+                ws.send(bytes(200_000))
+                sent.append(1)
+
+        with threaded(pour) as got:
+            count = -1
+            while count != len(sent):
+                count = len(sent)
+                time.sleep(0.3)
+            assert len(sent) < 100
+            started = time.monotonic()
+            ws.close()
+            assert time.monotonic() - started < WAIT_S
+        assert isinstance(got[0], ConnectionClosedError)
+        assert peer is not None
+
+
+def test_both_ends_send_much_at_once():
+    with wired() as (ws, peer):
+        size = 4 << 20
+
+        def receive():
+            return len(ws.recv(WAIT_S))
+
+        ws.parser.max_size = None
+        with threaded(ws.send, bytes(size)), threaded(receive) as got:
+            sender = threading.Thread(
+                target=peer.frame, args=(BINARY, b"\x01" * size), kwargs={"form": 8}
+            )
+            sender.start()
+            assert len(peer.recv().payload) == size
+            sender.join(WAIT_S)
+        assert got == [size]
+
+
+def test_send_after_the_end():
+    with wired() as (ws, peer):
+        peer.close(1000)
+        peer.half_close()
+        with pytest.raises(ConnectionClosedOK):
+            while True:
+                ws.send("x")
+                time.sleep(0.01)
+        with pytest.raises(ConnectionClosedOK):
+            ws.ping()
+        with pytest.raises(ConnectionClosedOK):
+            ws.pong()
+
+
+def test_send_to_a_peer_that_is_gone():
+    with wired() as (ws, peer):
+        peer.sock.close()
+        with pytest.raises(ConnectionClosedError) as caught:
+            for _ in range(1000):
+                ws.send(bytes(10_000))
+        assert caught.value.rcvd is None
+        assert ws.close_code == 1006
+
+
+def test_ping_and_latency():
+    with wired() as (ws, peer):
+        pong = ws.ping("data")
+        assert not pong.is_set()
+        assert not pong.wait(0.02)
+        assert peer.recv()[:2] == (PING, b"data")
+        with pytest.raises(ConcurrencyError, match="same data"):
+            ws.ping(b"data")
+        peer.frame(PONG, "data")
+        assert pong.wait(WAIT_S)
+        assert ws.latency > 0
+
+
+def test_a_pong_answers_the_pings_before_it():
+    with wired() as (ws, peer):
+        pongs = [ws.ping() for _ in range(3)]
+        payloads = [peer.recv().payload for _ in range(3)]
+        assert len(set(payloads)) == 3
+        peer.frame(PONG, payloads[1])
+        assert pongs[1].wait(WAIT_S)
+        assert pongs[0].is_set()
+        assert not pongs[2].is_set()
+
+
+def test_waiting_for_a_pong_leaves_messages():
+    with wired() as (ws, peer):
+        pong = ws.ping(b"1")
+        peer.frame(TEXT, "before")
+        peer.frame(PONG, "1")
+        assert pong.wait(WAIT_S)
+        assert ws.recv(WAIT_S) == "before"
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_waiting_for_a_pong_ends_with_the_connection(acknowledged):
+    with wired() as (ws, peer):
+        pong = ws.ping(ack_on_close=acknowledged)
+        peer.half_close()
+        assert pong.wait() is acknowledged
+
+
+def test_ping_of_another_type():
+    with wired() as (ws, _), pytest.raises(TypeError):
+        ws.ping(3.5)
+
+
+def test_broadcast_waits_for_nobody():
+    with wired() as (slow, _), wired() as (quick, peer), wired() as (other, _):
+        other.abort()
+        message = bytes(300_000)
+        with threaded(lambda: [peer.recv() for _ in range(20)]) as got:
+            for _ in range(20):
+                broadcast([slow, other, quick], message, max_buffered=1 << 24)
+        assert [f.payload for f in got[0]] == [message] * 20
+        assert slow.buffered_amount > 1 << 20
+
+
+def test_broadcast_skips_the_slow(caplog):
+    with wired() as (slow, _):
+        for _ in range(20):
+            broadcast([slow], bytes(300_000))
+        assert slow.buffered_amount < (1 << 20) + 310_000
+        assert "skipped broadcast: over 1048576 octets" in caplog.text
+
+
+def test_broadcast_of_what_is_no_message():
+    with wired() as (ws, _), pytest.raises(TypeError):
+        broadcast([ws], 42)
+
+
+def test_what_broadcast_left_is_sent_by_the_keeper():
+    with wired() as (ws, peer):
+        ws.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        for _ in range(3):
+            broadcast([ws], bytes(300_000))
+        assert ws.buffered_amount > 0
+        assert [len(peer.recv().payload) for _ in range(3)] == [300_000] * 3

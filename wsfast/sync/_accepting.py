@@ -1,0 +1,199 @@
+"""The opening handshake of one client, in the thread of that client (RFC 6455 §4.2)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import ConnectionClosed, InvalidHandshake
+from ..protocol.heads import HeadError, HeadReader, parse_request
+from ._sockets import Deadline
+from ._stream import SocketStream, Stream, TLSStream
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from ..protocol.http import Request, Response
+    from .server import Server, ServerConnection
+
+__all__ = ["handle"]
+
+TOO_LATE = "The opening handshake timed out.\n"
+FAILED = (
+    "Failed to open a WebSocket connection.\nSee server log for more information.\n"
+)
+
+
+def handle(server: Server, sock: socket) -> None:
+    """
+    Serve one client to its end: handshake, handler, closing handshake.
+
+    Args:
+        server: The server that has accepted it.
+        sock: Its socket.
+
+    """
+    deadline = Deadline(server.open_timeout)
+    try:
+        connection = _open(server, sock, deadline)
+    except (OSError, EOFError) as exc:  # gone, too late, or TLS has failed
+        server.logger.info("opening handshake failed: %s", exc)
+        return
+    except Exception as exc:
+        server.logger.error("opening handshake failed", exc_info=exc)
+        return
+    if connection is None:
+        return
+    code = 1000
+    try:
+        server.handler(connection)
+    except ConnectionClosed:
+        code = 1011
+    except Exception as exc:
+        code = 1011
+        connection.logger.error("connection handler failed", exc_info=exc)
+    except BaseException:
+        connection.start_closing(1011)
+        raise
+    connection.close(code)
+
+
+def _open(server: Server, sock: socket, deadline: Deadline) -> ServerConnection | None:
+    """Return the open connection; None if the client was refused."""
+    try:
+        below = SocketStream(sock)
+    except BaseException:
+        sock.close()
+        raise
+    server.opening_begins(below)
+    try:
+        stream: Stream = below
+        stream.settimeout(deadline.left())
+        if server.ssl is not None:
+            stream = tls = TLSStream(below, server.ssl, server_side=True)
+            tls.do_handshake()
+        return _Opening(server, stream, deadline).run()
+    except BaseException:
+        sock.close()
+        raise
+    finally:
+        server.opening_ends(below)
+
+
+class _Opening:
+    """
+    A handshake.
+
+    Args:
+        server: What is connected to.
+        stream: The way to the client.
+        deadline: When it has to be done.
+
+    """
+
+    def __init__(self, server: Server, stream: Stream, deadline: Deadline) -> None:
+        self.server = server
+        self.stream = stream
+        self.deadline = deadline
+        self.handshake = server.make_handshake(self._select)
+        self.connection: ServerConnection
+
+    def _select(self, offered: Sequence[str]) -> str | None:
+        assert self.server.select_subprotocol is not None
+        return self.server.select_subprotocol(self.connection, offered)
+
+    def run(self) -> ServerConnection | None:
+        """Read the request and answer it; return the connection if it is accepted."""
+        reader = HeadReader(self.server.limits)
+        try:
+            while True:
+                self.stream.settimeout(self.deadline.left())
+                data = self.stream.recv()
+                if data == b"":
+                    raise EOFError("connection closed before the request")
+                if data is not None and reader.feed(data):
+                    break
+            request = parse_request(reader.head)
+        except HeadError as exc:
+            return self._refuse(self.handshake.reject(exc.code, f"{exc}.\n"))
+        except TimeoutError:
+            return self._refuse(self.handshake.reject(408, TOO_LATE))
+        response = self._response(request)
+        if response.status_code != 101:
+            return self._refuse(response)
+        return self._accept(response, reader.rest)
+
+    def _response(self, request: Request) -> Response:
+        """Return what to answer, having asked the hooks of the application."""
+        server, handshake = self.server, self.handshake
+        if not server.should_handle(request):
+            return handshake.reject(404, "There is no WebSocket here.\n")
+        if server.is_full():
+            return handshake.reject(503, "Too many connections.\n")
+        try:
+            connection = server.create_connection(self.stream, server, request)
+        except Exception as exc:
+            return self._failed("create_connection", exc)
+        self.connection = connection
+        response: Response | None = None
+        if server.process_request is not None:
+            response = self._ask("process_request", connection, request)
+        if response is None:
+            response = handshake.accept(request)
+            why = handshake.exception
+            if why is not None and not isinstance(why, InvalidHandshake):
+                server.logger.error("select_subprotocol failed", exc_info=why)
+        elif server.server_header is not None:
+            response.headers["Server"] = server.server_header
+        if server.process_response is not None:
+            other = self._ask("process_response", connection, request, response)
+            response = other or response
+        if response.status_code == 101 and server.closing:
+            return handshake.reject(503, "The server is shutting down.\n")
+        return response
+
+    def _ask(self, name: str, *args: Any) -> Response | None:
+        hook: Callable[..., Response | None] = getattr(self.server, name)
+        try:
+            return hook(*args)
+        except Exception as exc:
+            return self._failed(name, exc)
+
+    def _failed(self, name: str, exc: Exception) -> Response:
+        self.server.logger.error("%s failed", name, exc_info=exc)
+        return self.handshake.reject(500, FAILED)
+
+    def _accept(self, response: Response, rest: bytes) -> ServerConnection | None:
+        connection, handshake = self.connection, self.handshake
+        try:
+            octets = response.serialize()
+        except ValueError as exc:  # what the application gave cannot be sent
+            return self._refuse(self._failed("response", exc))
+        self.stream.settimeout(self.deadline.left())
+        self.stream.send(octets)
+        self.stream.settimeout(None)
+        connection.accepted(response, handshake.subprotocol, handshake.deflate)
+        self.server.opened(connection)
+        connection.opened(rest)
+        self.server.close_if_late(connection)
+        return connection
+
+    def _refuse(self, response: Response) -> ServerConnection | None:
+        """Answer with a refusal, and end the stream so that it can be read."""
+        try:
+            octets = response.serialize()
+        except ValueError as exc:
+            octets = self._failed("response", exc).serialize()
+        text = bytes(response.body).partition(b"\n")[0].decode("utf-8", "replace")
+        self.server.logger.info("refused with %d: %s", response.status_code, text)
+        stream = self.stream
+        with contextlib.suppress(OSError):
+            deadline = Deadline(1.0)
+            stream.settimeout(1.0)
+            stream.send(octets)
+            stream.end()
+            while stream.recv() != b"":  # or the answer would be cut off with it
+                stream.settimeout(deadline.left())
+        stream.close()
+        return None
