@@ -34,6 +34,11 @@ from .link cimport Driver, Link
 __all__ = ["Reactor", "ReactorLink", "reactor_for"]
 
 
+cdef extern from "Python.h":
+    int PyContext_Enter(object context) except -1
+    int PyContext_Exit(object context) except -1
+
+
 cdef extern from *:
     """
     #include <errno.h>
@@ -148,6 +153,13 @@ cdef class Reactor(Driver):
 
     cpdef double time(self) except? -1:
         return wsf_now()
+
+    cpdef object step(self, object callback, object context):
+        PyContext_Enter(context)
+        try:
+            callback(self.done)
+        finally:
+            PyContext_Exit(context)
 
     # ---- a pass ----
 

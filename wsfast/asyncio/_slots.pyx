@@ -1,17 +1,36 @@
 """
-Awaiting without an exception per message.
+Awaiting without an exception per message, and waiting without looking names up.
 
 A class of Cython's returns the result of an ``await`` as Python does, by raising
 ``StopIteration``, which costs more than all else on the way of a short message.
 Importing this module gives :class:`~wsfast.asyncio.inbound.Receiver` and
 :class:`~wsfast.asyncio.waiter.Later` the slots by which the interpreter takes such a
 result directly; what they do stays as their methods say.
+
+What asyncio does with a future that is not its own, before a task waits on it, is to
+look up four attributes by name and to call two of them as methods. Most of that is
+making and dropping bound methods. So :class:`~wsfast.asyncio.waiter.Waiter` answers to
+these names by itself: its driver keeps one ``get_loop`` for all, and a waiter, called,
+does what its ``add_done_callback`` does.
 """
+
+import sys
 
 from cpython.object cimport PyObject
 
 from .inbound cimport Inbound, Receiver
-from .waiter cimport Later
+from .waiter cimport Later, Waiter
+
+
+cdef extern from "Python.h":
+    object PyObject_GenericGetAttr(object o, object name)
+    int wsf_generic_setattr "PyObject_GenericSetAttr" (
+        object o, object name, PyObject *value) except -1
+    object wsf_vectorcall "PyObject_Vectorcall" (
+        object o, PyObject **args, size_t n, PyObject *names)
+    Py_ssize_t PyVectorcall_NARGS(size_t n)
+    PyObject *wsf_true "Py_True"
+    PyObject *wsf_false "Py_False"
 
 
 cdef extern from *:
@@ -85,9 +104,27 @@ cdef extern from *:
         PyType_Modified(r);
         PyType_Modified(l);
     }
+
+    /* Have a waiter answer for itself; see below. */
+    static void wsf_install_waiter(PyObject *waiter, getattrofunc get, setattrofunc set,
+                                   Py_ssize_t call_offset)
+    {
+        PyTypeObject *w = (PyTypeObject *)waiter;
+
+        w->tp_getattro = get;
+        w->tp_setattro = set;
+        w->tp_vectorcall_offset = call_offset;
+        w->tp_flags |= Py_TPFLAGS_HAVE_VECTORCALL;
+        w->tp_call = PyVectorcall_Call;
+        PyType_Modified(w);
+    }
     """
     ctypedef PyObject *(*wsf_step)(PyObject *self, int *done) except NULL
     ctypedef PyObject *(*unaryfunc)(PyObject *self) except NULL
+    ctypedef PyObject *(*getattrofunc)(PyObject *self, PyObject *name) except NULL
+    ctypedef int (*setattrofunc)(PyObject *self, PyObject *name, PyObject *to) except -1
+    void wsf_install_waiter(object waiter, getattrofunc get, setattrofunc set,
+                            Py_ssize_t call_offset)
     void wsf_install(object receiver, wsf_step receiver_step, object later,
                      wsf_step later_step, unaryfunc later_await)
 
@@ -125,3 +162,47 @@ cdef object later_await(Later later):
 
 wsf_install(Receiver, <wsf_step>receiver_step, Later, <wsf_step>later_step,
             <unaryfunc>later_await)
+
+
+# ---- what asyncio asks a waiter for ----
+
+cdef object BLOCKING = sys.intern("_asyncio_future_blocking")
+cdef object GET_LOOP = sys.intern("get_loop")
+cdef object ADD_CALLBACK = sys.intern("add_done_callback")
+cdef tuple WITH_CONTEXT = ("context",)
+
+
+cdef object waiter_getattro(Waiter waiter, object name):
+    if name is BLOCKING:
+        return waiter._asyncio_future_blocking
+    if name is GET_LOOP:
+        return waiter._driver.loop_getter
+    if name is ADD_CALLBACK:
+        waiter._call = <void *>waiter_call
+        return waiter
+    return PyObject_GenericGetAttr(waiter, name)
+
+
+cdef int waiter_setattro(Waiter waiter, object name, PyObject *value) except -1:
+    if name is BLOCKING and (value == wsf_true or value == wsf_false):
+        waiter._asyncio_future_blocking = value == wsf_true
+        return 0
+    return wsf_generic_setattr(waiter, name, value)
+
+
+cdef object waiter_call(Waiter waiter, PyObject **args, size_t n, PyObject *names):
+    """Register a callback: ``waiter(callback, context=context)``."""
+    global WITH_CONTEXT
+    if names != <PyObject *>WITH_CONTEXT or PyVectorcall_NARGS(n) != 1:
+        if names is not NULL and <tuple>names == WITH_CONTEXT:
+            WITH_CONTEXT = <tuple>names  # asyncio's own, which is always the same
+        method = PyObject_GenericGetAttr(waiter, ADD_CALLBACK)
+        return wsf_vectorcall(method, args, n, names)
+    waiter._callback = <object>args[0]
+    waiter._context = <object>args[1]
+    return None
+
+
+cdef Waiter _any = Waiter(None)
+wsf_install_waiter(Waiter, <getattrofunc>waiter_getattro, <setattrofunc>waiter_setattro,
+                   <char *>&_any._call - <char *><PyObject *>_any)

@@ -4,6 +4,7 @@ cdef class Driver:
     cdef readonly object loop
     cdef readonly list dirty
     cdef readonly object done
+    cdef readonly object loop_getter
     cdef public bint in_pass
     cdef public bint direct
     cdef bint _flush_due
@@ -16,6 +17,7 @@ cdef class Driver:
     cpdef object flush(self)
     cpdef object enter(self)
     cpdef object leave(self)
+    cpdef object step(self, object callback, object context)
 
 
 cdef class Link:

@@ -16,9 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import contextvars
+
     from .connection import Connection
 
 __all__ = ["Driver", "Link", "Timed"]
@@ -49,6 +52,7 @@ class Driver:
         dirty: Links that have something to write.
         in_pass: Octets are being delivered; what is written leaves at the end.
         done: A future with the result None, for the tasks that are stepped directly.
+        loop_getter: A function that returns :attr:`loop`.
         direct: A waiting task may be stepped here and now: no task is running.
 
     """
@@ -60,6 +64,7 @@ class Driver:
         self.direct = False
         self.done: asyncio.Future[None] = asyncio.Future(loop=loop)
         self.done.set_result(None)
+        self.loop_getter = self.done.get_loop
         self._flush_due = False
         self._slots: dict[int, list[Timed | None]] = {}
         self._tick: asyncio.TimerHandle | None = None
@@ -87,6 +92,12 @@ class Driver:
         self.in_pass = False
         if self.dirty:
             self.flush()
+
+    def step(
+        self, callback: Callable[[Any], object], context: contextvars.Context
+    ) -> None:
+        """Call back, in its context, a task that waits: there is something for it."""
+        context.run(callback, self.done)
 
     # ---- writing ----
 

@@ -5,6 +5,7 @@ from .link cimport Driver
 
 cdef class Waiter:
     cdef Driver _driver
+    cdef void *_call                 # of _slots: what asyncio calls to be called back
     cdef public bint _asyncio_future_blocking
     cdef bint _done
     cdef bint _cancelled

@@ -63,7 +63,7 @@ class Waiter:
         driver.direct = False  # from here on a task is running
         try:
             # A task is fastest in asking a future of asyncio's own for the result.
-            context.run(callback, driver.done)
+            driver.step(callback, context)
         finally:
             driver.direct = True
 
