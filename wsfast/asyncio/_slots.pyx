@@ -137,9 +137,11 @@ cdef object receiver_step(Receiver receiver, int *done):
         receiver.busy = False
         connection.waiting = None
         done[0] = 1
-        if receiver.peek:
-            return None
-        return connection._take_message(receiver.decode)
+        return receiver._result()
+    if connection._head == len(connection._queue) and receiver._at_end():
+        receiver._leave()
+        done[0] = 1
+        return receiver._end()
     return receiver.suspend()
 
 

@@ -22,6 +22,9 @@ cdef class Receiver:
     cpdef object wake(self)
     cpdef object wake_soon(self)
     cdef object _leave(self)
+    cdef object _result(self)
+    cdef bint _at_end(self) except -1
+    cdef object _end(self)
 
 
 cdef class _Fragment:

@@ -23,20 +23,18 @@ _CLOSED = 3
 
 BUSY = "cannot receive while another coroutine is in recv or recv_streaming already"
 
-#: Passes of the event loop that the end of a connection waits for a task that has yet
-#: to take the messages before it: for one that is just being started, above all.
+#: Passes of the event loop that the end waits for a task to take what came before it.
 HOLD_PASSES = 4
 
-#: The queue of a connection that has received nothing for ``recv()``; never changed.
+#: The queue of a connection without messages for ``recv()``; never changed.
 _EMPTY: list[Any] = []
 
 
 class Receiver:
     """
-    What ``recv()`` returns: awaiting it gives the next message.
+    What ``recv()`` returns, usable as a coroutine: awaiting it gives a message.
 
-    It can be used wherever a coroutine can. No message is taken from the connection
-    before the moment at which it is returned, so cancelling loses none.
+    No message is taken before the moment it is returned: cancelling loses none.
 
     Args:
         connection: Where the messages are.
@@ -67,20 +65,29 @@ class Receiver:
         waiting = connection.waiting
         if connection._length() > 0 and (waiting is None or waiting is self):
             self._leave()
-            if self.peek:
-                raise StopIteration(None)
-            raise StopIteration(connection._take_message(self.decode))
+            raise StopIteration(self._result())
+        if connection._length() == 0 and self._at_end():
+            self._leave()
+            raise StopIteration(self._end())
         return self.suspend()
+
+    def _result(self) -> Any:  # this and the next two: a subclass has its own
+        if self.peek:
+            return None
+        return self._connection._take_message(self.decode)
+
+    def _at_end(self) -> bool:
+        return self._connection.ready_state == _CLOSED
+
+    def _end(self) -> Any:
+        error = self._connection.closed_error()
+        if self.iterating and isinstance(error, ConnectionClosedOK):
+            raise StopAsyncIteration
+        raise error
 
     def suspend(self) -> Waiter:
         """Have the task wait for a message: there is none, or another task waits."""
         connection = self._connection
-        if connection._length() == 0 and connection.ready_state == _CLOSED:
-            self._leave()
-            error = connection.closed_error()
-            if self.iterating and isinstance(error, ConnectionClosedOK):
-                raise StopAsyncIteration
-            raise error
         if connection.waiting is not None and connection.waiting is not self:
             self.busy = False
             raise ConcurrencyError(BUSY)
@@ -105,8 +112,6 @@ class Receiver:
         """Have the task that waits stepped in a turn of the event loop."""
         if self._waiter is not None:
             self._waiter.wake_soon()
-
-    # ---- what makes it a coroutine ----
 
     def send(self, value: Any) -> Waiter:
         """Resume, as a coroutine's ``send``."""
@@ -194,17 +199,16 @@ class Fragments:
         self.leave()
 
 
-def _drop(connection: Inbound, message: Any) -> None:
-    """Forget a message."""
+def drop(connection: Inbound, message: Any) -> None:
+    """Forget a message; in the place of a listener's ``on_message``."""
+
+
+def _joined(parts: list[Any]) -> Any:
+    return (b"" if isinstance(parts[0], bytes) else "").join(parts)
 
 
 async def _refuse() -> None:
     raise ConcurrencyError(BUSY)
-
-
-def _joined(fragments: list[Any]) -> Any:
-    """Return the message of these fragments."""
-    return (b"" if isinstance(fragments[0], bytes) else "").join(fragments)
 
 
 class Inbound(Protocol):
@@ -562,7 +566,7 @@ class Inbound(Protocol):
         queue = self._queue
         if len(queue) - self._head > 1 and type(queue[len(queue) - 1]) is not _Fragment:
             self._octets -= len(queue.pop())
-            self._on_message, self._bound = _drop, False  # we have said goodbye
+            self._on_message, self._bound = drop, False  # we have said goodbye
         self._full = self.stop = False
 
     def _pause(self) -> None:
@@ -571,8 +575,7 @@ class Inbound(Protocol):
         self.link.pause_reading()
 
     def _resume(self) -> None:
-        self._paused = self._full = self.stop = False
-        self.reading_paused = False
+        self._paused = self._full = self.stop = self.reading_paused = False
         self.link.resume_reading()
 
     def pause_reading(self) -> None:
