@@ -44,6 +44,7 @@ MODULES = {
     "wsfast.asyncio._slots": "wsfast/asyncio/_slots.pyx",
     "wsfast.asyncio._reactor": "wsfast/asyncio/_reactor.pyx",
     "wsfast.asyncio._reactor_link": "wsfast/asyncio/_reactor_link.pyx",
+    "wsfast.asgi.channel": "wsfast/asgi/channel.py",
 }
 POSIX_ONLY = {"wsfast.asyncio._reactor", "wsfast.asyncio._reactor_link"}
 DIRECTIVES = {

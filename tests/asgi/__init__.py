@@ -1,0 +1,1 @@
+"""wsfast under ASGI servers."""

@@ -1,0 +1,1 @@
+"""ASGI applications: :mod:`wsfast.asgi.uvicorn` serves their WebSockets in uvicorn."""
