@@ -46,6 +46,11 @@ def _server(
     return Target(name, title, command, needs, raw)
 
 
+def _uvicorn(name: str, ws: str) -> Target:
+    title = f"uvicorn, {name if name != 'sansio' else ws}"
+    return _server(f"uvicorn-{name}", title, "uvicorn_asgi", "--ws", ws)
+
+
 def _client(name: str, title: str, module: str) -> Target:
     package = name.split("-")[1]
     return Target(name, title, _python(f"clients.{module}"), (package,), client=True)
@@ -65,6 +70,10 @@ _TARGETS = [
         "asyncio",
     ),
     _server("raw-uvloop", "uvloop, TCP only", "raw_uvloop", raw=True),
+    _uvicorn("wsfast", "wsfast.asgi.uvicorn:WebSocketProtocol"),
+    _uvicorn("sansio", "websockets-sansio"),
+    _uvicorn("wsproto", "wsproto"),
+    _uvicorn("websockets", "websockets"),
     _server("picows", "picows, callback", "picows_callback"),
     _server("websockets", "websockets", "websockets_coroutine"),
     _server("aiohttp", "aiohttp", "aiohttp_coroutine"),

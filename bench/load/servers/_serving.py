@@ -45,17 +45,23 @@ async def _until_stdin_ends(serve: Serve, sock: socket.socket) -> None:
     del kept
 
 
-def main(serve: Serve) -> None:
+def arguments() -> argparse.ArgumentParser:
+    """Return a parser of what every server is told."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--core", type=int, default=-1)
+    parser.add_argument("--loop", choices=["uvloop", "asyncio"], default="uvloop")
+    return parser
+
+
+def main(serve: Serve, args: argparse.Namespace | None = None) -> None:
     """
     Run ``serve(socket)`` on the loop that ``--loop`` names, until standard input ends.
 
     Prints ``port P pid N`` when the server listens.
     """
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--core", type=int, default=-1)
-    parser.add_argument("--loop", choices=["uvloop", "asyncio"], default="uvloop")
-    args = parser.parse_args()
+    if args is None:
+        args = arguments().parse_args()
     if args.core >= 0:
         os.sched_setaffinity(0, {args.core})
     run = asyncio.run

@@ -1,0 +1,53 @@
+"""Echo with an ASGI application in uvicorn, by the WebSocket class of ``--ws``."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import uvicorn
+
+from bench.load.servers._serving import arguments, main
+
+parser = arguments()
+parser.add_argument("--ws", required=True)
+args = parser.parse_args()
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept"})
+    while True:
+        event = await receive()
+        if event["type"] == "websocket.disconnect":
+            return
+        text = event.get("text")
+        if text is not None:
+            await send({"type": "websocket.send", "text": text})
+        else:
+            await send({"type": "websocket.send", "bytes": event["bytes"]})
+
+
+async def serve(sock: socket.socket) -> object:
+    config = uvicorn.Config(
+        echo,
+        ws=args.ws,
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        ws_max_size=1 << 30,
+        backlog=4096,
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.ensure_future(server.serve(sockets=[sock]))
+    while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has none)
+        await asyncio.sleep(0.01)
+    return task
+
+
+if __name__ == "__main__":
+    main(serve, args)
