@@ -10,16 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wsfast
-
-KEYS = st.binary(min_size=4, max_size=4)
-TEXTS = st.one_of(
-    st.text(max_size=40).map(str.encode),
-    st.binary(max_size=40),
-    st.tuples(st.text(max_size=20).map(str.encode), st.binary(max_size=4)).map(
-        b"".join
-    ),
-)
-BUFFERS = [bytes, bytearray, lambda data: memoryview(data)]
+from tests.accelerate.pieces import BUFFERS, CUTS, KEYS, TEXTS, cut
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +21,11 @@ def theirs():
     return [importlib.import_module(name) for name in names]
 
 
-def pieces(data, cuts):
-    """Cut octets into pieces, at places taken modulo their number."""
-    places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, [*places[1:], len(data)], strict=True)]
-
-
-@given(key=KEYS, data=st.binary(max_size=300), cuts=st.lists(st.integers(0, 300)))
+@given(key=KEYS, data=st.binary(max_size=300), cuts=CUTS)
 def test_masker_keeps_its_phase(theirs, primitives, key, data, cuts):
     ours, original = primitives.XorMaskerSimple(key), theirs[0].XorMaskerSimple(key)
     array = primitives.ByteArrayMasker(key)
-    for number, piece in enumerate(pieces(data, cuts)):
+    for number, piece in enumerate(cut(data, cuts)):
         given_as = BUFFERS[number % 3](piece)
         expected = original.process(piece)
         assert ours.process(given_as) == expected
@@ -53,10 +38,10 @@ def test_masker_keeps_its_phase(theirs, primitives, key, data, cuts):
     assert ours.process(b"again") == original.process(b"again")
 
 
-@given(data=TEXTS, cuts=st.lists(st.integers(0, 300), max_size=4))
+@given(data=TEXTS, cuts=CUTS)
 def test_validator_at_every_cut(theirs, primitives, data, cuts):
     ours, original = primitives.Utf8Validator(), theirs[1].Utf8Validator()
-    for number, piece in enumerate(pieces(data, cuts)):
+    for number, piece in enumerate(cut(data, cuts)):
         verdict = ours.validate(BUFFERS[number % 3](piece))
         assert verdict == original.validate(piece)
         if not verdict[0]:

@@ -19,6 +19,9 @@ __all__ = ["KNOWN", "accelerate", "accelerated", "known", "undo"]
 
 #: Target -> the module of this package that declares it.
 KNOWN = {
+    "autobahn": "autobahn",
+    "gevent-websocket": "gevent_websocket",
+    "websocket-client": "websocket_client",
     "wsaccel": "wsaccel",
 }
 
