@@ -13,6 +13,7 @@ from wsfast.cli.accelerate import environment
 SUITES = {
     "autobahn": ("autobahn", ["src/autobahn/websocket/test"]),
     "websocket-client": ("websocket-client", ["websocket/tests"]),
+    "wsproto": ("wsproto", ["tests"]),
 }
 #: What a suite wants to find in the environment.
 WANTED = {"autobahn": {"USE_TWISTED": "1"}}

@@ -23,6 +23,7 @@ KNOWN = {
     "gevent-websocket": "gevent_websocket",
     "websocket-client": "websocket_client",
     "wsaccel": "wsaccel",
+    "wsproto": "wsproto",
 }
 
 _MISSING: Any = object()

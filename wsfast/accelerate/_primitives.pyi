@@ -8,3 +8,12 @@ from wsfast.accelerate._pure_primitives import (
 from wsfast.accelerate._pure_primitives import (
     XorMaskerSimple as XorMaskerSimple,
 )
+from wsfast.accelerate._pure_primitives import (
+    frame_array as frame_array,
+)
+from wsfast.accelerate._pure_primitives import (
+    unmask_part as unmask_part,
+)
+from wsfast.accelerate._pure_primitives import (
+    unmask_text as unmask_text,
+)

@@ -6,14 +6,23 @@ The twin of `wsfast.accelerate._pure_primitives`, whose docstrings hold for both
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport (
+    PyBytes_AS_STRING,
+    PyBytes_FromStringAndSize,
+    PyBytes_GET_SIZE,
+)
 from cpython.number cimport PyNumber_Index
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from wsfast cimport _csrc
 from wsfast._csrc cimport WSF_OK, wsf_utf8
-from wsfast._engine cimport kernels
+from wsfast._engine cimport decode_wide, fill_masking_key, kernels
+
+
+cdef extern from "Python.h":
+    object PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
+    void *PyUnicode_DATA(object text)
 
 
 cdef int hold(Py_buffer *view, object data) except -1:
@@ -153,3 +162,72 @@ cdef class Utf8Validator:
         if first < 0xF0:
             return 3
         return 6 if first == 0xF0 else 8 if first == 0xF4 else 7
+
+
+cdef int check_part(bytes data, Py_ssize_t start, Py_ssize_t size,
+                    bytes key) except -1:
+    if start < 0 or size < 0 or size > PyBytes_GET_SIZE(data) - start:
+        raise ValueError(f"no {size} octets at {start}")
+    if PyBytes_GET_SIZE(key) != 4:
+        raise ValueError(f"masking-key must be 4 octets, got {len(key)}")
+    return 0
+
+
+def unmask_part(bytes data not None, Py_ssize_t start, Py_ssize_t size,
+                bytes key not None, uint64_t offset):
+    """Unmask octets out of the middle; see the twin."""
+    cdef bytes out
+
+    check_part(data, start, size, key)
+    out = PyBytes_FromStringAndSize(NULL, size)
+    _csrc.wsf_mask(kernels(), <uint8_t *>PyBytes_AS_STRING(out),
+                   <const uint8_t *>PyBytes_AS_STRING(data) + start, <size_t>size,
+                   <const uint8_t *>PyBytes_AS_STRING(key), offset)
+    return out
+
+
+def unmask_text(bytes data not None, Py_ssize_t start, Py_ssize_t size,
+                bytes key not None):
+    """Unmask and decode octets out of the middle; see the twin."""
+    cdef object text
+    cdef uint8_t *to
+
+    check_part(data, start, size, key)
+    if size == 0:
+        return ""
+    text = PyUnicode_New(size, 0x7F)
+    to = <uint8_t *>PyUnicode_DATA(text)
+    if _csrc.wsf_mask_ascii(kernels(), to,
+                            <const uint8_t *>PyBytes_AS_STRING(data) + start,
+                            <size_t>size, <const uint8_t *>PyBytes_AS_STRING(key), 0):
+        return text
+    return decode_wide(to, <size_t>size)
+
+
+def frame_array(int first, payload, bint masked):
+    """Make a frame; see the twin."""
+    cdef uint8_t header[_csrc.WSF_HEADER_MAX]
+    cdef uint8_t key[4]
+    cdef uint8_t *to
+    cdef Py_buffer view
+    cdef Py_ssize_t size
+    cdef bytearray out
+
+    hold(&view, payload)
+    try:
+        if masked:
+            fill_masking_key(key)
+        size = <Py_ssize_t>_csrc.wsf_header_encode(
+            header, <uint8_t>first, <uint64_t>view.len, key if masked else NULL
+        )
+        out = PyByteArray_FromStringAndSize(NULL, size + view.len)
+        to = <uint8_t *>PyByteArray_AS_STRING(out)
+        memcpy(to, header, <size_t>size)
+        if masked:
+            _csrc.wsf_mask(kernels(), to + size, <const uint8_t *>view.buf,
+                           <size_t>view.len, key, 0)
+        else:
+            memcpy(to + size, view.buf, <size_t>view.len)
+    finally:
+        PyBuffer_Release(&view)
+    return out

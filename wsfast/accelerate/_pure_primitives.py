@@ -15,7 +15,14 @@ from wsfast import _pure
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["ByteArrayMasker", "Utf8Validator", "XorMaskerSimple"]
+__all__ = [
+    "ByteArrayMasker",
+    "Utf8Validator",
+    "XorMaskerSimple",
+    "frame_array",
+    "unmask_part",
+    "unmask_text",
+]
 
 
 class XorMaskerSimple:
@@ -132,3 +139,56 @@ class Utf8Validator(_pure.Utf8Validator):
             return 1 + size - len(tail)
         special = {0xE0: 4, 0xED: 5, 0xF0: 6, 0xF4: 8}
         return special.get(tail[0], 3 if size == 3 else 7)
+
+
+def unmask_part(data: bytes, start: int, size: int, key: bytes, offset: int) -> bytes:
+    """
+    Unmask octets out of the middle of what was received (RFC 6455 §5.3).
+
+    Args:
+        data: What was received.
+        start: Where the octets begin.
+        size: How many there are.
+        key: Masking-key, 4 octets; zeros for a payload that is not masked.
+        offset: Octets of the same payload that came before.
+
+    Raises:
+        ValueError: ``data`` has no such part, or ``key`` is not 4 octets long.
+
+    """
+    if start < 0 or not 0 <= size <= len(data) - start:
+        raise ValueError(f"no {size} octets at {start}")
+    return _pure.mask(data[start : start + size], key, offset)
+
+
+def unmask_text(data: bytes, start: int, size: int, key: bytes) -> str | None:
+    """
+    Unmask and decode octets out of the middle of what was received.
+
+    Returns:
+        The text; None if it is not valid UTF-8.
+
+    Raises:
+        ValueError: As `unmask_part`.
+
+    """
+    try:
+        return unmask_part(data, start, size, key, 0).decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def frame_array(first: int, payload: Buffer, masked: bool) -> bytearray:
+    """
+    Make a frame (RFC 6455 §5.2).
+
+    Args:
+        first: FIN, RSV1-3 and opcode, as on the wire; not judged.
+        payload: Any buffer, of any length.
+        masked: Whether to mask it, with a fresh masking-key.
+
+    """
+    octets = bytes(memoryview(payload))
+    key = _pure.masking_key() if masked else None
+    header = _pure.header_octets(first, len(octets), key)
+    return bytearray(header + (octets if key is None else _pure.mask(octets, key)))

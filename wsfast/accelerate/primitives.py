@@ -11,11 +11,33 @@ from typing import TYPE_CHECKING
 from wsfast.engine import KERNEL
 
 if TYPE_CHECKING or KERNEL != "python":
-    from ._primitives import ByteArrayMasker, Utf8Validator, XorMaskerSimple
+    from ._primitives import (
+        ByteArrayMasker,
+        Utf8Validator,
+        XorMaskerSimple,
+        frame_array,
+        unmask_part,
+        unmask_text,
+    )
 else:
-    from ._pure_primitives import ByteArrayMasker, Utf8Validator, XorMaskerSimple
+    from ._pure_primitives import (
+        ByteArrayMasker,
+        Utf8Validator,
+        XorMaskerSimple,
+        frame_array,
+        unmask_part,
+        unmask_text,
+    )
 
-__all__ = ["ByteArrayMasker", "Utf8Validator", "XorMaskerNull", "XorMaskerSimple"]
+__all__ = [
+    "ByteArrayMasker",
+    "Utf8Validator",
+    "XorMaskerNull",
+    "XorMaskerSimple",
+    "frame_array",
+    "unmask_part",
+    "unmask_text",
+]
 
 
 class XorMaskerNull:
