@@ -176,7 +176,7 @@ async def test_refusal_shows_its_body(reactor: bool, how: str):
         started = time.monotonic()
         with pytest.raises(InvalidStatus) as caught:
             await connect(address, reactor=reactor)
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < 8
     assert caught.value.response.status_code == 403
     assert caught.value.response.headers["X-Reason"] == "because"
     assert caught.value.response.body == b"not you!"
@@ -223,7 +223,7 @@ async def test_silent_server(reactor: bool):
         with pytest.raises(HandshakeTimeout, match="timed out") as caught:
             await connect(address, reactor=reactor, open_timeout=0.2)
         assert isinstance(caught.value, TimeoutError)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 8
 
 
 async def test_server_that_drips(reactor: bool):
@@ -239,7 +239,7 @@ async def test_server_that_drips(reactor: bool):
         started = time.monotonic()
         with pytest.raises(HandshakeTimeout):
             await connect(address, reactor=reactor, open_timeout=0.3)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 8
 
 
 async def test_cancelled_connect_leaves_nothing_open(reactor: bool):

@@ -378,7 +378,7 @@ async def test_close(pair: Pair, who: str):
     here, there = ends if who == "server" else ends[::-1]
     started = time.monotonic()
     await here.close(4000, "Grüße")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8  # close_timeout is 10
     assert here.state is State.CLOSED
     await there.wait_closed()
     for ws in (here, there):
@@ -447,7 +447,7 @@ async def test_peer_that_never_answers_close(pair: Pair):
         await peer.head()
         started = time.monotonic()
         assert await peer.rest() == b"\x88\x02\x03\xe8"
-        assert 0.2 < time.monotonic() - started < 3
+        assert 0.2 < time.monotonic() - started < 8
 
 
 async def test_peer_that_never_ends_tcp(pair: Pair):

@@ -130,7 +130,7 @@ async def test_a_slow_consumer_has_the_time_that_closing_may_take(wire: Wires):
     await asyncio.sleep(0.35)
     assert ws.state.name == "CLOSING"
     await until(lambda: ws.state.name == "CLOSED")
-    assert 0.4 <= loop.time() - since < 3
+    assert 0.4 <= loop.time() - since < 8
     peer.close()
 
 

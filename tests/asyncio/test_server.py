@@ -209,7 +209,7 @@ async def test_drain_timeout_cuts_what_is_left(pair: Pair):
         started = time.monotonic()
         server.close()
         await asyncio.wait_for(server.wait_closed(), 5)
-        assert 0.1 < time.monotonic() - started < 2
+        assert 0.1 < time.monotonic() - started < 8
         assert len(cancelled) == 1
         octets = await peer.rest()
         assert octets[:4] == b"\x88\x02\x03\xe9"  # 1001, before it was cut

@@ -150,7 +150,7 @@ def test_k3_open_timeout(host: Host, manner: str) -> None:
     with Listening() as listening:
         client = host.connect(listening.uri, "sink", open_timeout=0.5)
         if manner == "never accepted":
-            event = client.event("refused", 5)
+            event = client.event("refused")
         else:
             with listening.tcp() as peer:
                 octets = response(peer.head(), *(f"X-{n}: a" for n in range(50)))
@@ -161,10 +161,10 @@ def test_k3_open_timeout(host: Host, manner: str) -> None:
                     time.sleep(0.01)
                     if time.monotonic() - start > 1.5:
                         break
-                event = client.event("refused", 5)
+                event = client.event("refused")
                 assert peer.ended() in {"eof", "reset"}
     assert "TimeoutError" in event["kinds"]
-    assert 0.4 < event["seconds"] < 2.5
+    assert 0.4 < event["seconds"] < 8
 
 
 def test_k3_cancelled_while_connecting(host: Host) -> None:

@@ -41,7 +41,7 @@ def test_c3_server_is_not_answered(serve: Serve) -> None:
         start = time.monotonic()
         assert peer.recv().code == 1000
         peer.ended()  # the server is the first to end TCP
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 8
     assert server.event("end", messages=1)
 
 
@@ -51,7 +51,7 @@ def test_c3_peer_reads_nothing_while_closing(serve: Serve) -> None:
         time.sleep(0.3)
         before = server.host.descriptors()
         peer.close()
-        end = server.event("end", 5)
+        end = server.event("end")
         assert end["rcvd"] == [1000, ""]
         time.sleep(1)
         assert server.host.descriptors() < before
@@ -64,7 +64,7 @@ def test_c3_client_is_not_answered(host: Host) -> None:
             start = time.monotonic()
             assert peer.recv().code == 1000
             peer.ended()
-            assert 0.3 < time.monotonic() - start < 3
+            assert 0.3 < time.monotonic() - start < 8
     client.event("done")
 
 
@@ -97,24 +97,24 @@ def test_c4_half_open_peer(serve: Serve) -> None:
 
 def test_c4_half_open_peer_of_a_client(host: Host, echo: Served) -> None:
     with Proxy(echo.port) as proxy:
-        options = {"ping_interval": 0.3, "ping_timeout": 0.3, "close_timeout": 0.5}
+        options = {"ping_interval": 0.5, "ping_timeout": 2, "close_timeout": 0.5}
         client = host.connect(proxy.uri, "ask", ["hello"], **options)
         client.event("open")
         time.sleep(0.5)
         proxy.black_hole = True
-        end = client.event("end", 5)
+        end = client.event("end")
         assert end["messages"] == 1
         assert end["close_code"] == 1006
 
 
 @pytest.mark.parametrize("alive", ["pong", "drip", "messages"])
 def test_c4_any_octet_is_life(serve: Serve, alive: str) -> None:
-    server = serve("sink", ping_interval=0.25, ping_timeout=0.25)
+    server = serve("sink", ping_interval=0.5, ping_timeout=1)
     with opened(server.port) as peer:
         peer.sock.settimeout(0.02)
         if alive == "drip":
             peer.send(header(BINARY, 1000, key=KEY))
-        end = time.monotonic() + 1.5
+        end = time.monotonic() + 3
         while time.monotonic() < end:
             try:
                 received = peer.recv()
@@ -234,7 +234,7 @@ def test_c11_close_says_going_away(host: Host) -> None:
         assert peer.ended() == "eof"
         peer.sock.close()
     closed = host.answer(server.ident, "closed")
-    assert closed["seconds"] < 5
+    assert closed["seconds"] < 8
     with pytest.raises(ConnectionRefusedError):
         tcp(server.port)
 
@@ -242,7 +242,7 @@ def test_c11_close_says_going_away(host: Host) -> None:
 def test_c11_close_waits_for_nobody_for_ever(host: Host) -> None:
     server = host.serve("sink", close_timeout=0.5)
     with opened(server.port), tcp(server.port), opened(server.port):
-        assert server.close()["seconds"] < 5
+        assert server.close()["seconds"] < 8
 
 
 def test_c11_sigterm(fresh: Host) -> None:
@@ -254,7 +254,7 @@ def test_c11_sigterm(fresh: Host) -> None:
     assert polite.recv().code == 1001
     polite.close(1001)
     assert polite.ended() == "eof"
-    fresh.answer(forever, "served", 8)
+    fresh.answer(forever, "served")
     polite.sock.close()
     rude.sock.close()
     assert fresh.stop() == 0
@@ -262,17 +262,17 @@ def test_c11_sigterm(fresh: Host) -> None:
 
 def test_c12_sigint_while_busy(fresh: Host) -> None:
     server = fresh.serve("sink")
-    with opened(server.port, timeout_s=1) as peer:
+    with opened(server.port) as peer:
         octets = frame(TEXT, "x") * 10_000
         end = time.monotonic() + 0.5
         while time.monotonic() < end:
             peer.send(octets)
         start = time.monotonic()
         fresh.process.send_signal(signal.SIGINT)
-        while fresh.process.poll() is None and time.monotonic() - start < 5:
+        while fresh.process.poll() is None and time.monotonic() - start < 20:
             peer.send(octets)
     assert fresh.process.poll() is not None
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < 15
     fresh.log[:] = []  # a traceback of KeyboardInterrupt is as it should be
 
 
@@ -296,7 +296,7 @@ def test_c14_application_fails(shared_host: Host, script: str) -> None:
         return sum(x.startswith("ERROR") for x in shared_host.log[line:])
 
     with shared_host.changed:
-        shared_host.changed.wait_for(lambda: errors() >= 3, 5)
+        shared_host.changed.wait_for(lambda: errors() >= 3, 20)
     assert errors() == 3, shared_host.log[line:]
     assert not any("never retrieved" in x for x in shared_host.log[line:])
 
@@ -331,7 +331,7 @@ def test_c18_silent_during_tls(host: Host) -> None:
     start = time.monotonic()
     with tcp(server.port) as peer:
         peer.ended()
-    assert 0.4 < time.monotonic() - start < 4
+    assert 0.4 < time.monotonic() - start < 8
     with tls(server.port) as peer:
         peer.send(request())
         assert peer.head().status == 101

@@ -114,7 +114,7 @@ def test_f9_fragment_flood(fresh: Host, piece: bytes) -> None:
     before = warm(server)
     with (
         at_most(fresh, before, 6 * MIB),
-        nobody_waits(server.port),
+        nobody_waits(server),
         opened(server.port) as peer,
     ):
         peer.send(frame(TEXT, b"", fin=False))
@@ -186,11 +186,11 @@ def test_f10_segments_of_two_octets(fresh: Host) -> None:
 
 def test_f11_ping_flood_is_cut(fresh: Host) -> None:
     server = fresh.serve()
-    with nobody_waits(server.port), opened(server.port) as peer:
+    with nobody_waits(server), opened(server.port) as peer:
         reader = reading(peer)
         for _ in range(50):
             peer.send(frame(PING, bytes(125)) * 1000)
-        reader.join(10)
+        reader.join(30)
         assert server.event("end", messages=0)["sent"][0] == 1008
 
 
@@ -199,7 +199,7 @@ def test_f11_pongs_that_nobody_reads(fresh: Host) -> None:
     before = warm(server)
     with (
         at_most(fresh, before, 2 * MIB),
-        nobody_waits(server.port),
+        nobody_waits(server),
         opened(server.port, receive_buffer=4096, timeout_s=5) as peer,
         contextlib.suppress(TimeoutError),
     ):
@@ -242,7 +242,7 @@ def test_f12_unsolicited_pongs(fresh: Host) -> None:
     before = warm(server)
     with (
         at_most(fresh, before, MIB),
-        nobody_waits(server.port),
+        nobody_waits(server),
         opened(server.port) as peer,
     ):
         octets = frame(PONG, bytes(4)) * 20_000
@@ -273,7 +273,7 @@ def test_f17_data_after_a_fatal_error(fresh: Host) -> None:
     start = time.monotonic()
     with (
         at_most(fresh, before, MIB),
-        nobody_waits(server.port),
+        nobody_waits(server),
         opened(server.port) as peer,
     ):
         peer.frame(3, b"bad")
@@ -281,7 +281,7 @@ def test_f17_data_after_a_fatal_error(fresh: Host) -> None:
             for _ in range(100):
                 peer.sock.sendall(bytes(MIB))
         peer.ended()
-    assert time.monotonic() - start < 8
+    assert time.monotonic() - start < 20
     assert server.event("end", messages=0)["sent"][0] == 1002
 
 
@@ -298,7 +298,7 @@ def test_f17_data_after_a_fatal_error(fresh: Host) -> None:
 )
 def test_c9_one_busy_peer_stalls_nobody(fresh: Host, octets: bytes) -> None:
     server = fresh.serve()
-    with nobody_waits(server.port), opened(server.port) as peer:
+    with nobody_waits(server), opened(server.port) as peer:
         reader = reading(peer)
         end = time.monotonic() + 2
         while time.monotonic() < end:

@@ -34,7 +34,7 @@ def answer(port: int, octets: bytes) -> Head:
 
 def statuses(port: int, octets: bytes) -> list[bytes]:
     """Send octets and return every status line that comes back until TCP ends."""
-    with tcp(port, timeout_s=3) as peer:
+    with tcp(port) as peer:
         peer.send(octets)
         peer.half_close()
         try:
@@ -173,12 +173,12 @@ def test_h4_header_bomb(fresh: Host, octets: bytes) -> None:
     server = fresh.serve()
     answer(server.port, request())
     before = fresh.reset_peak()
-    start = time.monotonic()
+    used = fresh.cpu()
     for _ in range(5):
         assert all(
             line[9:12] in {b"431", b"414"} for line in statuses(server.port, octets)
         )
-    assert time.monotonic() - start < 5
+    assert fresh.cpu() - used < 2
     assert fresh.peak() - before < 2 << 20
     assert answer(server.port, request()).status == 101
 
@@ -190,8 +190,7 @@ def test_h5_head_without_end(fresh: Host, filler: bytes) -> None:
     before = fresh.reset_peak()
     piece = filler * (65536 // len(filler))
     with tcp(server.port) as peer:
-        peer.sock.settimeout(3)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 20
         with pytest.raises((BrokenPipeError, ConnectionResetError)):  # cut, not kept
             while time.monotonic() < end:
                 peer.sock.sendall(piece)
@@ -203,7 +202,7 @@ def test_h6_silent_connection(serve: Serve) -> None:
     start = time.monotonic()
     with tcp(server.port) as peer:
         peer.ended()
-    assert 0.4 < time.monotonic() - start < 3
+    assert 0.4 < time.monotonic() - start < 8
 
 
 def test_h6_one_octet_now_and_then(serve: Serve) -> None:
@@ -222,7 +221,7 @@ def test_h6_one_octet_now_and_then(serve: Serve) -> None:
                 how = type(exc).__name__
                 break
     assert how == "EndedError"
-    assert 0.4 < time.monotonic() - start < 3
+    assert 0.4 < time.monotonic() - start < 8
     assert not peer.buffer or peer.buffer.startswith(b"HTTP/1.1 408")
 
 

@@ -146,7 +146,7 @@ def test_d1_bomb(fresh: Host) -> None:
     octets = frame(BINARY, bomb(400 * MIB), rsv=RSV1)
     assert len(octets) < MIB
     before = fresh.reset_peak()
-    with at_most(fresh, before, 4 * MIB), nobody_waits(server.port):
+    with at_most(fresh, before, 4 * MIB), nobody_waits(server):
         for _ in range(3):
             with opened(server.port, deflate=OFFER) as peer:
                 peer.send(octets)
@@ -171,7 +171,7 @@ def test_d1_inflating_stalls_nobody(fresh: Host) -> None:
     server = fresh.serve("sink", max_size=None)
     other = fresh.serve()
     octets = frame(BINARY, bomb(4 * MIB), rsv=RSV1)
-    with nobody_waits(other.port), opened(server.port, deflate=OFFER) as peer:
+    with nobody_waits(other), opened(server.port, deflate=OFFER) as peer:
         for _ in range(40):
             peer.send(octets)
         peer.close()

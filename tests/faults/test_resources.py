@@ -33,13 +33,14 @@ def test_c6_send_waits_for_a_slow_reader(fresh: Host) -> None:
         peer.recv()
     before = fresh.reset_peak()
     with at_most(fresh, before, MIB), opened(server.port, receive_buffer=4096) as peer:
-        time.sleep(0.7)
-        first = len(server.seen("sent"))
-        time.sleep(0.7)
-        assert len(server.seen("sent")) == first  # it waits
+        first, deadline = -1, time.monotonic() + 20
+        while (now := len(server.seen("sent"))) != first:  # until it waits
+            assert time.monotonic() < deadline
+            first = now
+            time.sleep(0.5)
         for _ in range(200):  # and goes on
             assert len(peer.recv().payload) == 65536
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while len(server.seen("sent")) == first and time.monotonic() < deadline:
             time.sleep(0.02)
         assert len(server.seen("sent")) > first
@@ -48,7 +49,7 @@ def test_c6_send_waits_for_a_slow_reader(fresh: Host) -> None:
 def test_c6_reader_leaves_while_the_server_sends(fresh: Host) -> None:
     server = fresh.serve("flood")
     other = fresh.serve("echo")
-    with nobody_waits(other.port):
+    with nobody_waits(other):
         for n in range(6):
             with opened(server.port, f"/{n}") as peer:
                 peer.recv()
@@ -69,7 +70,7 @@ def test_c6_sender_who_does_not_wait(fresh: Host) -> None:
     before = fresh.reset_peak()
     with (
         at_most(fresh, before, 4 * MIB),
-        nobody_waits(other.port),
+        nobody_waits(other),
         opened(server.port, "/slow", receive_buffer=4096),
     ):
         end = server.end_of("/slow")
@@ -97,7 +98,7 @@ def test_c7_connections_over_the_limit(fresh: Host) -> None:
             assert more.head().status == 503
             assert more.ended() == "eof"
     peers.pop().sock.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while True:  # the place is free again
         with tcp(server.port) as more:
             more.send(request())
@@ -116,11 +117,11 @@ def test_c7_new_client_beside_many_pending_handshakes(fresh: Host) -> None:
     silent = [tcp(server.port) for _ in range(600)]
     for peer in silent[::2]:
         peer.send(b"GET / HTTP/1.1\r\nHost: ")
-    start = time.monotonic()
+    used = fresh.cpu()
     with opened(server.port) as peer:
         peer.frame(TEXT, "hello")
         assert peer.recv().payload == b"hello"
-    assert time.monotonic() - start < 2
+    assert fresh.cpu() - used < 1
     for peer in silent:
         peer.sock.close()
 

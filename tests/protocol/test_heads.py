@@ -171,10 +171,10 @@ def test_endless_head_is_cut_at_the_limit(octets, status, step):
 def test_octet_by_octet_is_linear():
     octets = b"GET / HTTP/1.1\r\nX: " + b"a" * 8000 + b"\r\nY: " + b"b" * 8000
     reader = HeadReader()
-    start = time.perf_counter()
+    start = time.process_time()
     for octet in octets:
         assert not reader.feed(bytes((octet,)))
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 5
 
 
 def test_what_is_not_http_is_refused_at_once():

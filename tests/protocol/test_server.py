@@ -428,7 +428,7 @@ def test_long_values_take_linear_time(name, unit):
         one.headers.get_all("Cookie")
         taken.append(time.process_time() - start)
     # 5 ms is the budget on an ordinary machine; what is quadratic takes seconds.
-    assert min(taken) < 0.02
+    assert min(taken) < 0.1
 
 
 @given(

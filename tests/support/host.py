@@ -17,6 +17,7 @@ import os
 import signal
 import ssl
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,37 @@ def client_tls() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(HERE / "localhost.pem"))
 
 
+class Turns:
+    """
+    How much processor time the event loop takes from one turn to the next.
+
+    Attributes:
+        longest: The most, in seconds.
+        count: How many turns were looked at.
+
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.longest = 0.0
+        self.count = 0
+        self.last = time.thread_time()
+        self.timer = loop.call_later(0.001, self.turn)
+
+    def turn(self) -> None:
+        """Look at the clock, and again after a moment: a timer has each turn."""
+        now = time.thread_time()
+        self.longest = max(self.longest, now - self.last)
+        self.last = now
+        self.count += 1
+        self.timer = self.loop.call_later(0.001, self.turn)
+
+    def stop(self) -> None:
+        """Look once more, for the last time."""
+        self.turn()
+        self.timer.cancel()
+
+
 class Host:
     """
     Commands and what they do.
@@ -62,6 +94,7 @@ class Host:
         self.tasks: dict[int, asyncio.Task[None]] = {}
         self.connections: dict[int, Any] = {}
         self.number = 0
+        self.turns: Turns | None = None
 
     async def serve(self, command: dict[str, Any]) -> None:
         """Start a server; answers ``listening`` with its port."""
@@ -186,6 +219,22 @@ class Host:
     async def cancel(self, command: dict[str, Any]) -> None:
         """Cancel the task of an earlier command."""
         self.tasks[command["of"]].cancel()
+
+    async def watch(self, command: dict[str, Any]) -> None:
+        """Begin to measure the turns of the loop."""
+        self.turns = Turns(asyncio.get_running_loop())
+        emit("watching", id=command["id"])
+
+    async def watched(self, command: dict[str, Any]) -> None:
+        """Report what was measured since ``watch``."""
+        assert self.turns is not None
+        self.turns.stop()
+        emit(
+            "watched",
+            id=command["id"],
+            longest=self.turns.longest,
+            turns=self.turns.count,
+        )
 
     async def stats(self, command: dict[str, Any]) -> None:
         """Report what this process holds."""
