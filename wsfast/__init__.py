@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         Connection,
         Listener,
         Prepared,
+        Reconnecting,
+        ReconnectingThread,
         Server,
         ServerConnection,
         basic_auth,
@@ -96,6 +98,8 @@ __all__ = [
     "PolicyViolation",
     "Prepared",
     "ProtocolError",
+    "Reconnecting",
+    "ReconnectingThread",
     "Request",
     "Response",
     "Server",
@@ -122,8 +126,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "asyncio": "ClientConnection Connection Listener Prepared Server ServerConnection "
-    "basic_auth broadcast connect serve unix_connect unix_serve",
+    "asyncio": "ClientConnection Connection Listener Prepared Reconnecting "
+    "ReconnectingThread Server ServerConnection basic_auth broadcast connect serve "
+    "unix_connect unix_serve",
     "engine": "FrameParser FrameWriter MessageParser Utf8Validator decode_utf8 "
     "encode_frame encode_header is_valid_utf8 mask mask_into unmask_inplace",
     "exceptions": "ConcurrencyError ConnectionClosed ConnectionClosedError "

@@ -6,10 +6,12 @@ library, with more beside them.
 """
 
 from ._broadcast import broadcast
+from ._threaded import ReconnectingThread
 from .client import ClientConnection, connect, unix_connect
 from .connection import Connection
 from .listener import Listener
 from .prepared import Prepared
+from .reconnecting import Reconnecting
 from .server import Server, ServerConnection, basic_auth, serve, unix_serve
 
 __all__ = [
@@ -17,6 +19,8 @@ __all__ = [
     "Connection",
     "Listener",
     "Prepared",
+    "Reconnecting",
+    "ReconnectingThread",
     "Server",
     "ServerConnection",
     "basic_auth",
