@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(
     r"(?:^<!-- example: (?P<kind>\w+) -->\n)?"
     r"^```(?P<language>\w*)\n(?P<text>.*?)^```$"
@@ -48,3 +48,14 @@ def examples(page: Path) -> list[Example]:
         for match in FENCE.finditer(text)
         if match["language"] == "python"
     ]
+
+
+CONSOLE = re.compile(r"^```console\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[str]:
+    """Return the commands of a page, each of which ends by itself."""
+    lines = "".join(
+        match["text"] for match in CONSOLE.finditer(page.read_text(encoding="utf-8"))
+    )
+    return [line[2:] for line in lines.splitlines() if line.startswith("$ ")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.examples.pages import PAGES, ROOT, Example, examples
+from tests.examples.pages import PAGES, ROOT, Example, commands, examples
 
 PORT = "8765"  # what the pages say; each test takes a port of its own
 
@@ -114,7 +115,33 @@ def test_links_lead_somewhere(page):
     assert not missing
 
 
-def test_the_index_names_every_page():
-    named = set(targets(ROOT / "docs" / "index.md"))
-    pages = {page.name for page in PAGES if page.parent.name == "docs"} - {"index.md"}
-    assert named == pages
+@pytest.mark.parametrize(
+    "index", sorted((ROOT / "docs").rglob("index.md")), ids=lambda p: p.parent.name
+)
+def test_the_index_names_every_page(index):
+    pages = {page.name for page in index.parent.glob("*.md")}
+    pages |= {
+        f"{page.parent.name}/index.md" for page in index.parent.glob("*/index.md")
+    }
+    assert pages - {"index.md"} <= set(targets(index))
+
+
+COMMANDS = [(page, command) for page in PAGES for command in commands(page)]
+
+
+@pytest.mark.parametrize(
+    ("page", "command"), COMMANDS, ids=[f"{p.stem}: {c}" for p, c in COMMANDS]
+)
+def test_commands_end_well(page, command):
+    program, *words = shlex.split(command)
+    assert program == "python", page
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
