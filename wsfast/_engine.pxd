@@ -17,6 +17,9 @@ cdef object decode_text(const uint8_t *data, size_t len)
 # The same, faster where it is known that some octet is not ASCII.
 cdef object decode_wide(const uint8_t *data, size_t len)
 
+# How many octets at the end begin a code point and do not complete it.
+cdef size_t utf8_tail_size(const uint8_t *data, size_t size) noexcept
+
 # The first octet of a header, or ValueError for a frame that no peer may accept.
 cdef int header_first_octet(int opcode, int64_t length, bint fin, bint rsv1) except -1
 

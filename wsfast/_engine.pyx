@@ -304,6 +304,19 @@ cdef object decode_wide(const uint8_t *data, size_t len):
     return text
 
 
+cdef size_t utf8_tail_size(const uint8_t *data, size_t size) noexcept:
+    """Count the octets at the end that begin a code point and do not complete it."""
+    cdef size_t back
+    cdef uint8_t octet
+    for back in range(1, min(<size_t>3, size) + 1):
+        octet = data[size - back]
+        if octet >= 0xC0:
+            return back if back < <size_t>(2 + (octet >= 0xE0) + (octet >= 0xF0)) else 0
+        if octet < 0x80:
+            return 0
+    return 0
+
+
 # --- frames --------------------------------------------------------------------
 
 

@@ -28,17 +28,17 @@ cdef class MessageParser:
     cdef uint64_t _max_size
     cdef uint64_t _max_fragments
     # the event
-    cdef readonly object payload
+    cdef public object payload
     cdef public bint streaming
-    cdef readonly unsigned short code
-    cdef readonly unsigned char opcode
+    cdef public unsigned short code
+    cdef public unsigned char opcode
     cdef unsigned char _fin
     cdef unsigned char _compressed
 
     cdef unsigned char _error        # sticky
     cdef unsigned char _masked       # what is expected of frames
     cdef unsigned char _rsv1
-    cdef unsigned char _text_as_bytes
+    cdef unsigned char _text_as_bytes  # 2: and it is not validated
 
     cdef void set_window(self, const uint8_t *data, size_t size) noexcept
     cpdef object take_payload(self)

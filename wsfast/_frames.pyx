@@ -22,7 +22,7 @@ from ._csrc cimport (
     WSF_OP_CLOSE,
     WSF_OP_TEXT,
 )
-from ._engine cimport decode_wide, kernels, octets_of
+from ._engine cimport decode_wide, kernels, octets_of, utf8_tail_size
 from ._frame_parser cimport limit_of, parse_error
 from ._storage cimport (
     KEEP_MIN,
@@ -90,12 +90,15 @@ cdef class MessageParser:
     """Frames to messages; see ``wsfast._pure_frames.MessageParser``."""
 
     def __init__(self, *, bint client, max_size=1 << 20, max_fragments=4096,
-                 bint rsv1=False, bint text_as_bytes=False):
+                 bint rsv1=False, bint text_as_bytes=False, bint validate_utf8=True):
         self._masked = not client
         self.max_size = max_size
         self.max_fragments = max_fragments
         self._rsv1 = rsv1
-        self._text_as_bytes = text_as_bytes
+        if not (validate_utf8 or text_as_bytes):
+            raise ValueError(
+                "text that is not validated can only be delivered as bytes")
+        self._text_as_bytes = text_as_bytes + (not validate_utf8)
 
     @property
     def max_size(self):
@@ -195,6 +198,17 @@ cdef class MessageParser:
             copy = PyBytes_FromStringAndSize(<const char *>self._pos,
                                              self._end - self._pos)
             self._set_bytes(copy)
+
+    def take_window(self, size_t n):
+        """Take octets off the window; see ``wsfast._pure_frames.MessageParser``."""
+        cdef bytes taken
+
+        n = min(n, <size_t>(self._end - self._pos))
+        taken = PyBytes_FromStringAndSize(<const char *>self._pos, n)
+        self._pos += n
+        if self._pos == self._end:
+            self.discard()
+        return taken
 
     cpdef object discard(self):
         """Drop what is left of the window."""
@@ -315,8 +329,8 @@ cdef class MessageParser:
             dst = <uint8_t *>PyBytes_AS_STRING(message)
             _csrc.wsf_mask(kernels(), dst, piece.data, piece.len,
                            key, 0)
-        if piece.opcode == WSF_OP_TEXT and not _csrc.wsf_utf8_valid(
-                kernels(), dst, piece.len):
+        if piece.opcode == WSF_OP_TEXT and self._text_as_bytes < 2 and (
+                not _csrc.wsf_utf8_valid(kernels(), dst, piece.len)):
             return self._fail(WSF_E_UTF8)
         self.payload = message
         return EV_TEXT if piece.opcode == WSF_OP_TEXT else EV_BINARY
@@ -326,7 +340,8 @@ cdef class MessageParser:
     cdef int _part(self, const wsf_piece *piece) except -2:
         """Add a piece to the message in progress; deliver it if that completes it."""
         cdef wsf_progress *p = self._progress
-        cdef bint text = piece.opcode == WSF_OP_TEXT and not p.state.compressed
+        cdef bint text = (piece.opcode == WSF_OP_TEXT and not p.state.compressed
+                          and self._text_as_bytes < 2)
         cdef bint fin
 
         if p.target is NULL:
@@ -450,7 +465,8 @@ cdef class MessageParser:
         cdef wsf_progress *p = self._progress
         cdef uint8_t *dst = p.dst + p.have
         cdef uint64_t offset = p.state.frame.length - p.state.remaining
-        cdef bint text = p.state.opcode == WSF_OP_TEXT and not p.state.compressed
+        cdef bint text = (p.state.opcode == WSF_OP_TEXT and not p.state.compressed
+                          and self._text_as_bytes < 2)
 
         _csrc.wsf_parser_skip(&p.state, n)
         return self._unmask(dst, dst, n, offset, text)
@@ -466,7 +482,7 @@ cdef class MessageParser:
         self._compressed = p.state.compressed
         p.streamed = not fin
         if text and not fin and not p.ascii and not self._text_as_bytes:
-            tail = _tail_size(p.dst, p.have)
+            tail = utf8_tail_size(p.dst, p.have)
             memcpy(tail_octets, p.dst + p.have - tail, tail)
         self.payload = self._finish(p.have - tail)
         if fin:
@@ -573,16 +589,3 @@ cdef class MessageParser:
             free(self._progress.control_part)
             Py_XDECREF(self._progress.target)
             free(self._progress)
-
-
-cdef size_t _tail_size(const uint8_t *data, size_t size) noexcept:
-    """Count the octets at the end that begin a code point and do not complete it."""
-    cdef size_t back
-    cdef uint8_t octet
-    for back in range(1, min(<size_t>3, size) + 1):
-        octet = data[size - back]
-        if octet >= 0xC0:
-            return back if back < <size_t>(2 + (octet >= 0xE0) + (octet >= 0xF0)) else 0
-        if octet < 0x80:
-            return 0
-    return 0

@@ -7,7 +7,7 @@ same tests. What each class promises is written down here for both.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsfast._frame_types import (
     BINARY,
@@ -132,6 +132,7 @@ class MessageParser(Parser):
             ``None`` for no limit.
         rsv1: Whether messages may be compressed: have RSV1 on their first frame.
         text_as_bytes: Deliver text as octets, validated all the same.
+        validate_utf8: False not to validate it then: the application is to do that.
 
     Attributes:
         payload: Of the event that `next` returned last: ``str`` for text, unless
@@ -146,12 +147,12 @@ class MessageParser(Parser):
             ``FRAGMENT`` of its own, as soon as its frame is complete.
 
     Raises:
-        ValueError: A limit is negative.
+        ValueError: A limit is negative, or text is neither validated nor octets.
 
     """
 
     streaming: bool = False
-    payload: str | bytes | None = None
+    payload: Any = None
     opcode: int = 0
     code: int = 0
     fin: bool = False
@@ -165,11 +166,17 @@ class MessageParser(Parser):
         max_fragments: int | None = 4096,
         rsv1: bool = False,
         text_as_bytes: bool = False,
+        validate_utf8: bool = True,
     ) -> None:
+        if not (validate_utf8 or text_as_bytes):
+            raise ValueError(
+                "text that is not validated can only be delivered as bytes"
+            )
         super().__init__(expect_masked=not client, allow_rsv1=bool(rsv1))
         self.max_size = max_size
         self.max_fragments = max_fragments
         self._text_as_bytes = text_as_bytes
+        self._validates = validate_utf8
         self._buffer = bytearray()  # the message in progress
         self._tail = b""  # its last octets, if a code point is not complete there
         self._streamed = False  # fragments of it were delivered before
@@ -244,6 +251,23 @@ class MessageParser(Parser):
             raise RuntimeError("the input window has octets left: use next() first")
         self._set_window(contiguous_octets(data))
 
+    def take_window(self, n: int) -> bytes:
+        """
+        Take octets off the window, unparsed: for a parser that is built on this one.
+
+        Args:
+            n: How many; fewer are taken if there are fewer.
+
+        Returns:
+            The octets.
+
+        """
+        taken = bytes(self._data[self._pos : min(self._pos + n, self._end)])
+        self._pos += len(taken)
+        if self._pos == self._end:
+            self.discard()
+        return taken
+
     def stash(self) -> None:
         """Keep a copy of what is left of the window, so that its buffer may go."""
         if self._pos == self._end:
@@ -286,7 +310,7 @@ class MessageParser(Parser):
             if event != NEED_DATA:
                 return event
 
-    def take_payload(self) -> str | bytes | None:
+    def take_payload(self) -> Any:
         """Return `payload` and keep no reference to it: it becomes ``None``."""
         payload = self.payload
         self.payload = None
@@ -338,6 +362,9 @@ class MessageParser(Parser):
         if self._piece_opcode != OP_TEXT:
             self.payload = octets
             return BINARY
+        if not self._validates:
+            self.payload = octets
+            return TEXT
         try:
             text = octets.decode()
         except UnicodeDecodeError:
@@ -347,7 +374,7 @@ class MessageParser(Parser):
 
     def _add_part(self) -> int:
         """Add a piece to the message in progress; deliver it if that completes it."""
-        text = self._in_text()
+        text = self._in_text() and self._validates
         if text and self._piece:
             bad, self._tail = utf8_feed(self._tail, self._piece)
             if bad >= 0:
@@ -380,7 +407,7 @@ class MessageParser(Parser):
             return FRAGMENT
         if self.compressed:
             return COMPRESSED
-        return TEXT if text else BINARY
+        return TEXT if self.opcode == OP_TEXT else BINARY
 
     def _add_control(self) -> int:
         """Deliver a control frame once all of it is there (RFC 6455 §5.5)."""

@@ -39,7 +39,7 @@ async def test_recv_decode(pair: Pair):
 
 
 async def test_text_as_bytes(pair: Pair):
-    here, there = await pair.both(text_as_bytes=True)
+    here, there = await pair.both(text="bytes")
     await there.send("é")
     assert await here.recv() == b"\xc3\xa9"
 

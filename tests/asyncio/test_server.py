@@ -287,7 +287,11 @@ def test_contradictory_addresses():
         ({"compression": "brotli"}, ValueError),
         ({"subprotocols": "chat"}, TypeError),
         ({"max_queue": (1, 2)}, ValueError),
-        ({"max_size": (100, 50)}, ValueError),
+        ({"max_size": (100, -1)}, ValueError),
+        ({"text": "octets"}, ValueError),
+        ({"binary": "array"}, ValueError),
+        ({"validate_utf8": False}, ValueError),
+        ({"extensions": ["permessage-deflate"]}, TypeError),
     ],
 )
 def test_arguments_that_make_no_sense(arguments, error):

@@ -324,3 +324,29 @@ def test_fragments_make_the_message(engine, stream, places, as_bytes):
             kind = "COMPRESSED" if compressed else {1: "TEXT", 2: "BINARY"}[opcode]
             put_together.append((kind, opcode, parts.pop("payload")))
     assert put_together == whole
+
+
+def test_text_that_is_not_validated_is_octets(engine):
+    with pytest.raises(ValueError, match="only be delivered as bytes"):
+        client_of(engine, validate_utf8=False)
+    parser = client_of(engine, text_as_bytes=True, validate_utf8=False)
+    bad = b"\xff" * 200
+    parser.feed(
+        engine.encode_frame(1, bad)
+        + engine.encode_frame(1, bad[:100], fin=False)
+        + engine.encode_frame(0, bad[100:])
+    )
+    for _ in range(2):
+        assert parser.next() == engine.TEXT
+        assert parser.take_payload() == bad
+
+
+def test_take_window(engine):
+    parser = client_of(engine)
+    parser.feed(b"abcdef")
+    assert parser.take_window(2) == b"ab"
+    assert parser.pending == 4
+    assert parser.take_window(100) == b"cdef"
+    assert parser.take_window(1) == b""
+    parser.feed(b"x")  # the window is free for more
+    assert parser.pending == 1

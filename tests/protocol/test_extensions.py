@@ -16,7 +16,6 @@ from wsfast.protocol.extensions import (
     answer_offers,
     build_offer,
     check_answer,
-    deflate_options,
 )
 
 PMD = "permessage-deflate"
@@ -323,16 +322,3 @@ def test_wrong_settings():
         ClientPerMessageDeflateFactory(compress_settings={"wbits": 9})
     with pytest.raises(TypeError, match="unknown compress_settings: x"):
         ServerPerMessageDeflateFactory(compress_settings={"x": 9})
-
-
-def test_deflate_options():
-    options = DeflateOptions()
-    assert deflate_options(None) is None
-    assert deflate_options([]) is None
-    assert deflate_options([options]) is options
-    factory = ClientPerMessageDeflateFactory()
-    assert deflate_options([factory]) is factory.options
-    with pytest.raises(TypeError, match="not an extension that wsfast has"):
-        deflate_options(["permessage-deflate"])
-    with pytest.raises(TypeError, match="once only"):
-        deflate_options([options, options])

@@ -10,7 +10,7 @@ from .connection import Connection
 if TYPE_CHECKING:
     import asyncio
 
-    from ..protocol.deflate import Deflate
+    from ..protocol.extension_frames import Agreed
     from ..protocol.http import Request, Response
     from ..protocol.options import Options
     from ._options import Logger
@@ -45,7 +45,7 @@ class ServerConnection(Connection):
         request: Request,
         response: Response | None = None,
         subprotocol: str | None = None,
-        deflate: Deflate | None = None,
+        deflate: Agreed = None,
         listener: Listener | None = None,
     ) -> None:
         Connection.__init__(
@@ -75,7 +75,7 @@ class ServerConnection(Connection):
         return self.server.answer(self.request)
 
     def accepted(
-        self, response: Response, subprotocol: str | None, deflate: Deflate | None
+        self, response: Response, subprotocol: str | None, deflate: Agreed
     ) -> None:
         """Take the outcome of a handshake during which this connection existed."""
         self.response = response

@@ -12,13 +12,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from ..exceptions import HandshakeTimeout, InvalidHandshake
 from ..protocol.heads import HeadError, HeadReader, parse_request, whole_head
 
 if TYPE_CHECKING:
-    from ..protocol.deflate import Deflate
+    from ..protocol.extension_frames import Agreed
     from ..protocol.http import Request, Response
+    from ._accepted import ServerConnection
+    from ._reception import Reception
     from .link import Link
-    from .server import Server, ServerConnection
 
 __all__ = ["Opening", "open_at_once"]
 
@@ -31,7 +33,7 @@ FAILED = (
 )
 
 
-def open_at_once(server: Server, link: Link, data: bytes) -> bool:
+def open_at_once(server: Reception, link: Link, data: bytes) -> bool:
     """
     Open the connection of a client whose request is here already, if all is well.
 
@@ -95,7 +97,7 @@ class Opening:
         "timer_slot",
     )
 
-    def __init__(self, server: Server, link: Link) -> None:
+    def __init__(self, server: Reception, link: Link) -> None:
         self.timer_slot = 0
         self.timer_index = 0
         self.server = server
@@ -105,7 +107,7 @@ class Opening:
         self.connection: ServerConnection | None = None
         self.response: Response | None = None
         self.subprotocol: str | None = None
-        self.deflate: Deflate | None = None
+        self.deflate: Agreed = None
         self.rest = b""
         self.task: asyncio.Task[None] | None = None
         self.done = False
@@ -127,7 +129,7 @@ class Opening:
                 return
             request = parse_request(reader.head)
         except HeadError as exc:
-            self.refuse(exc.code, f"{exc}.\n")
+            self.refuse(exc.code, f"{exc}.\n", exc)
             return
         self.request_received(request, reader.rest)
 
@@ -142,9 +144,9 @@ class Opening:
         if not self.done:
             if self.task is not None:
                 self.task.cancel()
-                self.refuse(503, "The opening handshake timed out.\n")
+                self._time_out(503)
             else:
-                self.refuse(408, "The opening handshake timed out.\n")
+                self._time_out(408)
         return 0.0
 
     # ---- the steps ----
@@ -189,8 +191,11 @@ class Opening:
         assert request is not None
         if response is None:
             response = server.accept(self.connection, request)
-            self.subprotocol = server.handshake.subprotocol
-            self.deflate = server.handshake.deflate
+            agreed = server.handshake
+            self.subprotocol = agreed.subprotocol
+            self.deflate = agreed.deflate
+            if agreed.exception is not None:
+                response = self._ask_about(agreed.exception, response)
         elif server.server_header is not None:
             response.headers["Server"] = server.server_header
         if server.process_response is None:
@@ -275,7 +280,7 @@ class Opening:
 
     def _failure(self, name: str, exc: Exception) -> Response:
         self.server.logger.error("%s failed", name, exc_info=exc)
-        return self.server.reject(500, FAILED)
+        return self._ask_about(exc, self.server.reject(500, FAILED))
 
     # ---- refusing ----
 
@@ -284,9 +289,41 @@ class Opening:
         self.link.receiver = self
         self._refuse(self._failure(name, exc))
 
-    def refuse(self, status: int, text: str) -> None:
-        """Answer with an error of ours, and end the stream."""
-        self._refuse(self.server.reject(status, text))
+    def refuse(self, status: int, text: str, error: Exception | None = None) -> None:
+        """
+        Answer with an error of ours, and end the stream.
+
+        Args:
+            status: HTTP status.
+            text: Body of the response.
+            error: Why, if more is known than that.
+
+        """
+        if self.done:
+            return
+        if error is None:
+            error = InvalidHandshake(text.rstrip())
+            error.code = status
+        self._refuse(self._ask_about(error, self.server.reject(status, text)))
+
+    def _time_out(self, status: int) -> None:
+        error = HandshakeTimeout("timed out during opening handshake")
+        error.code = status
+        self.refuse(status, "The opening handshake timed out.\n", error)
+
+    def _ask_about(self, error: Exception, response: Response) -> Response:
+        """Have ``on_handshake_error`` replace a response that refuses, if it wants."""
+        hook = self.server.on_handshake_error
+        if hook is None:
+            return response
+        try:
+            other = hook(error, self.request)
+            if other is not None and not 300 <= other.status_code < 600:
+                raise ValueError(f"status {other.status_code} does not refuse a client")
+        except Exception as exc:
+            self.server.logger.error("%s failed", _name(hook), exc_info=exc)
+            return response
+        return response if other is None else other
 
     def _refuse(self, response: Response) -> None:
         if self.done:

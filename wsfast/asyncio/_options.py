@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from .. import engine
-from ..protocol.arguments import Compression, MaxSize, compression_of, make_options
+from ..protocol.arguments import Compression, MaxSize, compression_of
 from .listener import Listener
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ __all__ = [
     "MaxSize",
     "compression_of",
     "listener_factory",
-    "make_options",
     "reactor_for",
 ]
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Literal
 
@@ -19,9 +19,11 @@ from ..exceptions import (
     SecurityError,
 )
 from ..protocol.client import ClientHandshake
+from ..protocol.extension_negotiation import sort_extensions
 from ..protocol.headers import HeadersLike, validate_subprotocols
 from ..protocol.heads import DEFAULT_LIMITS, Limits
-from ..protocol.http import USER_AGENT, Response
+from ..protocol.http import USER_AGENT, Request, Response
+from ..protocol.options import Options
 from ..protocol.uri import (
     MAX_REDIRECTS,
     parse_uri,
@@ -38,7 +40,6 @@ from ._options import (
     MaxSize,
     compression_of,
     listener_factory,
-    make_options,
     reactor_for,
 )
 from ._stream import StreamLink, link_for
@@ -53,6 +54,8 @@ __all__ = [
     "process_exception",
     "unix_connect",
 ]
+
+OnRequest = Callable[[Request], "Awaitable[Request | None] | Request | None"]
 
 #: A connection that lasted so long was a healthy one, in seconds: reconnect at once.
 HEALTHY_S = 10.0
@@ -120,13 +123,15 @@ class connect:  # noqa: N801 - it is used like a function
     Args:
         uri: With scheme ws, wss, http or https; or ``ws+unix:/path/of/socket:/path``.
         origin: Value of the Origin header.
-        extensions: Extension factory of permessage-deflate, as the websockets library
-            has it.
+        extensions: Extension factories, best first, as the websockets library has them;
+            see :class:`~wsfast.protocol.Extension`.
         subprotocols: Subprotocols to offer, best first.
         compression: ``"deflate"``, :class:`DeflateOptions` for other parameters, or
             None.
         additional_headers: Header fields to add to the request.
         user_agent_header: Value of the User-Agent header, or None.
+        on_request: A function, or coroutine function, that takes each request before it
+            is sent, those after redirects too, and may change it or return another.
         proxy: URL of a proxy, with scheme http, https, socks4, socks4a, socks5 or
             socks5h; True for the one that the environment asks for, None for none.
         proxy_headers: Header fields for an HTTP proxy alone.
@@ -172,6 +177,7 @@ class connect:  # noqa: N801 - it is used like a function
         compression: Compression = "deflate",
         additional_headers: HeadersLike | None = None,
         user_agent_header: str | None = USER_AGENT,
+        on_request: OnRequest | None = None,
         proxy: str | Literal[True] | None = True,
         proxy_headers: HeadersLike | None = None,
         process_exception: Callable[[Exception], Exception | None] = process_exception,
@@ -190,7 +196,10 @@ class connect:  # noqa: N801 - it is used like a function
         max_send_buffer: int | None = 1 << 20,
         overflow: Literal["close", "drop", "wait"] = "close",
         auto_pong: bool = True,
-        text_as_bytes: bool = False,
+        text: Literal["str", "bytes"] = "str",
+        validate_utf8: bool = True,
+        binary: Literal["bytes", "memoryview"] = "bytes",
+        mask: Literal["random", "zero"] | Callable[[], bytes] = "random",
         listener: ListenerLike | None = None,
         limits: Limits | None = None,
         logger: Logger | None = None,
@@ -205,8 +214,10 @@ class connect:  # noqa: N801 - it is used like a function
             raise ValueError("ssl argument is incompatible with a ws:// URI")
         if subprotocols is not None:
             validate_subprotocols(subprotocols)
+        sort_extensions(extensions, None, client=True)  # is it something to offer?
         self.logger = logging.getLogger("wsfast.client") if logger is None else logger
         self.additional_headers = additional_headers
+        self.on_request = on_request
         self.proxy = proxy
         self._proxy_headers = proxy_headers
         self.process_exception = process_exception
@@ -214,8 +225,8 @@ class connect:  # noqa: N801 - it is used like a function
         self.max_redirects = max_redirects
         self.reconnect_delays = reconnect_delays
         self.connection: ClientConnection
-        self._options = make_options(
-            max_size,
+        self._options = Options(
+            max_size=max_size,
             max_fragments=max_fragments,
             max_control_rate=max_control_rate,
             max_queue=max_queue,
@@ -227,7 +238,10 @@ class connect:  # noqa: N801 - it is used like a function
             ping_timeout=ping_timeout,
             close_timeout=close_timeout,
             auto_pong=auto_pong,
-            text_as_bytes=text_as_bytes,
+            text=text,
+            validate_utf8=validate_utf8,
+            binary=binary,
+            mask=mask,
         )
         self._handshake_arguments: dict[str, Any] = {
             "origin": origin,
@@ -285,6 +299,8 @@ class connect:  # noqa: N801 - it is used like a function
                 additional_headers=self.additional_headers,
                 **self._handshake_arguments,
             )
+            if self.on_request is not None:
+                await self._ask(self.on_request, handshake)
             link, first = await self._open_link()
             connecting = Connecting(
                 link, handshake, self._limits, self._make_connection
@@ -298,6 +314,13 @@ class connect:  # noqa: N801 - it is used like a function
                     raise
                 self._redirect(target)
         raise SecurityError(f"more than {self.max_redirects} redirects")
+
+    async def _ask(self, on_request: OnRequest, handshake: ClientHandshake) -> None:
+        """Have the application change the request."""
+        result = on_request(handshake.request)
+        if isinstance(result, Awaitable):
+            result = await result
+        handshake.replace(handshake.request if result is None else result)
 
     def _redirect(self, target: str) -> None:
         """Turn to another URI, and forget what only the first one may see."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import engine
 from ..exceptions import ConcurrencyError
+from ..protocol.extension_frames import extensions_of
 from ..protocol.http import Request
 from .outbound import Extras, Outbound
 from .waiter import DONE, Later
@@ -46,7 +47,7 @@ class Connection(Outbound):
         link: Its way to the octets.
         options: Limits and habits; shared with other connections.
         client: Whether we are the client.
-        deflate: The negotiated permessage-deflate, or None.
+        deflate: The negotiated permessage-deflate, a `Chain` of extensions, or None.
         request: The handshake's request.
         response: The handshake's response, if :meth:`answer` can't make it again.
         subprotocol: The negotiated subprotocol, or None.
@@ -127,6 +128,7 @@ class Connection(Outbound):
                 pong.set_exception(self.closed_error())
                 pong.exception()  # nobody has to ask for it
         self._resolve_drainers()
+        self._end_by_hand(extras)
         closers, extras.closers = extras.closers, []
         for closer in closers:
             if not closer.done():
@@ -297,6 +299,11 @@ class Connection(Outbound):
         return None
 
     @property
+    def paused(self) -> bool:
+        """Whether reading is paused, by ``pause_reading()``."""
+        return bool(self._pause_asked)
+
+    @property
     def id(self) -> uuid.UUID:
         """Unique identifier, for logs."""
         extras = self._more()
@@ -314,7 +321,7 @@ class Connection(Outbound):
     @property
     def extensions(self) -> list[Any]:
         """Negotiated extensions."""
-        return [] if self.deflate is None else [self.deflate]
+        return extensions_of(self.deflate)
 
     @property
     def local_address(self) -> Any:

@@ -182,8 +182,8 @@ class Fragments:
         if item.fin:
             self.leave()
         data = item.data
-        if self._decode is True and isinstance(data, bytes):
-            return data.decode()
+        if self._decode is True and not isinstance(data, str):
+            return str(data, "utf-8")
         if self._decode is False and isinstance(data, str):
             return data.encode()
         return data
@@ -447,7 +447,7 @@ class Inbound(Protocol):
         if decode is None:
             return item
         if decode:
-            return item if isinstance(item, str) else item.decode()
+            return item if isinstance(item, str) else str(item, "utf-8")
         return item.encode() if isinstance(item, str) else item
 
     async def recv_many(self, limit: int | None = None) -> list[Any]:

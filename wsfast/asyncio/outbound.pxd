@@ -16,6 +16,7 @@ cdef class Extras:
     cdef list drainers
     cdef list closers
     cdef object fragmenting
+    cdef object by_hand
     cdef list behind
     cdef object id
     cdef object logger
@@ -29,3 +30,4 @@ cdef class Outbound(Inbound):
     cdef object _may_send(self)
     cdef object _resolve_drainers(self)
     cdef Extras _more(self)
+    cdef object _end_by_hand(self, Extras extras)

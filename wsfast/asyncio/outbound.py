@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from ..exceptions import ConcurrencyError
 from .inbound import Inbound
 from .waiter import DONE, DROPPED, Later
 
@@ -39,6 +40,7 @@ class Extras:
         closers: Futures of those that wait for the end.
         fragmenting: Future of the end of the fragmented message that is being sent, or
             of the last one that waits for its turn.
+        by_hand: The same for a message that is sent by ``send(fin=False)``.
         behind: Messages that wait for that.
         id: Unique identifier.
         logger: Where to log.
@@ -51,6 +53,7 @@ class Extras:
         self.drainers: list[asyncio.Future[None]] = []
         self.closers: list[asyncio.Future[None]] = []
         self.fragmenting: asyncio.Future[None] | None = None
+        self.by_hand: asyncio.Future[None] | None = None
         self.behind: list[tuple[int, Any, bool | None]] = []
         self.id: uuid.UUID | None = None
         self.logger: Any = None
@@ -105,6 +108,7 @@ class Outbound(Inbound):
         text: bool | None = None,
         *,
         compress: bool | None = None,
+        fin: bool = True,
     ) -> Awaitable[None]:
         """
         Send a message. It is framed and queued at once; awaiting is back-pressure.
@@ -116,6 +120,8 @@ class Outbound(Inbound):
             text: True to send octets as text, False to send ``str`` as binary.
             compress: Whether to compress the message, if that was negotiated; None to
                 leave it to the threshold.
+            fin: False if more of this message follows with the next call, which is one
+                fragment then, as this is: ``str`` or octets, of the same kind.
 
         Returns:
             An awaitable that is done already, unless the output is above its high-water
@@ -132,8 +138,12 @@ class Outbound(Inbound):
         elif isinstance(message, (bytes, bytearray, memoryview)):
             opcode = 1 if text is True else 2
         else:
-            return self._send_other(message, text, compress)
+            return self._send_other(message, text, compress, fin)
+        if fin is not True:
+            return self._send_fragment(opcode, message, compress, bool(fin))
         if self._extras is not None and self._extras.fragmenting is not None:
+            if self._extras.by_hand is not None:
+                return self._send_fragment(opcode, message, compress, True)
             return self._send_behind(opcode, message, compress)
         if not self._send(opcode, message, True, compress):
             return DROPPED
@@ -142,9 +152,89 @@ class Outbound(Inbound):
             return Later(self.drain)
         return DONE
 
-    def _send_other(
-        self, message: Any, text: bool | None, compress: bool | None
+    def send_nowait(
+        self,
+        message: Any,
+        text: bool | None = None,
+        *,
+        compress: bool | None = None,
+    ) -> bool:
+        """
+        Send a message if there is room for it; never wait.
+
+        Args:
+            message: ``str`` or octets.
+            text: As in :meth:`send`.
+            compress: As in :meth:`send`.
+
+        Returns:
+            Whether the message was queued. It was not if the output is above its
+            high-water mark, or while a fragmented message is being sent.
+
+        Raises:
+            ConnectionClosed: The connection is not open.
+            TypeError: ``message`` is neither ``str`` nor octets.
+
+        """
+        if not isinstance(message, (str, bytes, bytearray, memoryview)):
+            raise TypeError("data must be str or bytes")
+        if self.ready_state == _OPEN and (
+            self.writer.queued > self.options.write_high or self.sending_fragments
+        ):
+            return False
+        return self.send(message, text, compress=compress) is not DROPPED
+
+    def send_whole(self, opcode: int, payload: bytes, compress: bool | None) -> None:
+        """
+        Queue a whole message, behind a fragmented one that is being sent.
+
+        Args:
+            opcode: 1 text or 2 binary.
+            payload: Octets; those of a text are valid UTF-8.
+            compress: As in :meth:`send`.
+
+        Raises:
+            ConnectionClosed: The connection is not open.
+
+        """
+        if self.sending_fragments:
+            self._send_behind(opcode, payload, compress)
+        else:
+            self._send(opcode, payload, True, compress)
+
+    def _send_fragment(
+        self, opcode: int, message: Any, compress: bool | None, fin: bool
     ) -> Awaitable[None]:
+        """Send a fragment by hand (RFC 6455 §5.4)."""
+        if self.ready_state != _OPEN:
+            raise self.closed_error()
+        extras = self._more()
+        if extras.by_hand is None:
+            if extras.fragmenting is not None:
+                raise ConcurrencyError("another fragmented message is being sent")
+            if not self._send(opcode, message, False, compress):
+                return DROPPED
+            extras.by_hand = self.link.driver.loop.create_future()
+            extras.fragmenting = extras.by_hand
+        else:
+            if opcode != self._sending_opcode:
+                raise TypeError("fragments of a message must be of uniform types")
+            self._send(0, message, fin, compress)
+        if fin:
+            try:
+                self._send_kept()
+            finally:
+                self._end_by_hand(extras)
+        if self.writer.queued > self.options.write_high:
+            self._was_high = True
+            return Later(self.drain)
+        return DONE
+
+    def _send_other(
+        self, message: Any, text: bool | None, compress: bool | None, fin: bool
+    ) -> Awaitable[None]:
+        if not fin:
+            raise TypeError("with fin=False, data must be str or bytes")
         if isinstance(message, Mapping):
             raise TypeError("data is a dict-like object")
         if isinstance(message, AsyncIterable):
@@ -217,6 +307,12 @@ class Outbound(Inbound):
             finally:
                 self._fragments_done(done)
         await self.drain()
+
+    def _end_by_hand(self, extras: Extras) -> None:
+        """Let others send, if a message was sent fragment by fragment, by hand."""
+        done, extras.by_hand = extras.by_hand, None
+        if done is not None:
+            self._fragments_done(done)
 
     def _fragments_done(self, done: asyncio.Future[None]) -> None:
         """Let the next message in fragments begin, if there is one that waits."""

@@ -65,12 +65,14 @@ class Prepared:
             ConnectionClosed: The connection is not open.
 
         """
-        if connection.client or connection.sending_fragments:
-            connection.send(
-                self.payload, text=self.opcode == 1, compress=self._compress
-            )
-            return
         deflate = connection.deflate
+        if (
+            connection.client
+            or connection.sending_fragments
+            or (deflate is not None and deflate.chained)
+        ):
+            connection.send_whole(self.opcode, self.payload, self._compress)
+            return
         if deflate is not None:
             wanted = self._compress
             if wanted is None:

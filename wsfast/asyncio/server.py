@@ -15,16 +15,14 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..exceptions import InvalidHandshake
 from ..protocol.closing import CloseCode
 from ..protocol.headers import validate_subprotocols
-from ..protocol.heads import DEFAULT_LIMITS, Limits, parse_request
+from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import SERVER, Request, Response
+from ..protocol.options import Options
 from ..protocol.server import ServerHandshake
 from ._accepted import ServerConnection
 from ._broadcast import broadcast
-from ._members import Members
-from ._opening import Opening, open_at_once
 from ._options import (
     Compression,
     ListenerLike,
@@ -32,8 +30,8 @@ from ._options import (
     MaxSize,
     compression_of,
     listener_factory,
-    make_options,
 )
+from ._reception import HandshakeErrorHook, Hook, Reception
 from ._serving import Listening, Where
 from ._stream import link_for
 from .auth import basic_auth
@@ -41,8 +39,6 @@ from .auth import basic_auth
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ..protocol.deflate import Deflate
-    from .link import Link
 
 __all__ = [
     "Server",
@@ -54,10 +50,9 @@ __all__ = [
 ]
 
 Handler = Callable[["ServerConnection"], Awaitable[object]]
-Hook = Awaitable["Response | None"] | Response | None
 
 
-class Server:
+class Server(Reception):
     """
     A WebSocket server; :func:`serve` is another name for this class.
 
@@ -79,11 +74,14 @@ class Server:
             that its client offers, and returns one of them or None.
         compression: ``"deflate"``, :class:`DeflateOptions` for other parameters, or
             None.
-        extensions: Extension factories of permessage-deflate, as the websockets library
-            has them.
+        extensions: Extension factories, best first, as the websockets library has them;
+            see :class:`~wsfast.protocol.Extension`.
         process_request: A function, or coroutine function, that takes connection and
             request before the handshake; it may return a response to send instead.
         process_response: The same with the response in addition, before that is sent.
+        on_handshake_error: A function that takes the error and the request, or None
+            where that could not be read, of each client that is refused for another
+            reason than that a hook said so; it may return a response to send instead.
         server_header: Value of the Server header, or None.
         open_timeout: Seconds that an opening handshake may take, TLS included.
         drain_timeout: Seconds from :meth:`close` until connections that are left are
@@ -132,6 +130,7 @@ class Server:
         process_response: (
             Callable[[ServerConnection, Request, Response], Hook] | None
         ) = None,
+        on_handshake_error: HandshakeErrorHook | None = None,
         server_header: str | None = SERVER,
         open_timeout: float | None = 10,
         drain_timeout: float | None = 10,
@@ -147,7 +146,9 @@ class Server:
         max_send_buffer: int | None = 1 << 20,
         overflow: Literal["close", "drop", "wait"] = "close",
         auto_pong: bool = True,
-        text_as_bytes: bool = False,
+        text: Literal["str", "bytes"] = "str",
+        validate_utf8: bool = True,
+        binary: Literal["bytes", "memoryview"] = "bytes",
         max_connections: int | None = None,
         max_pending_handshakes: int | None = 1000,
         limits: Limits | None = None,
@@ -170,10 +171,11 @@ class Server:
             ssl_handshake_timeout = open_timeout
         if ssl is not None and ssl_shutdown_timeout is None:
             ssl_shutdown_timeout = close_timeout
+        super().__init__()
         self.handler = handler
         self.path = path
-        self.options = make_options(
-            max_size,
+        self.options = Options(
+            max_size=max_size,
             max_fragments=max_fragments,
             max_control_rate=max_control_rate,
             max_queue=max_queue,
@@ -185,10 +187,13 @@ class Server:
             ping_timeout=ping_timeout,
             close_timeout=close_timeout,
             auto_pong=auto_pong,
-            text_as_bytes=text_as_bytes,
+            text=text,
+            validate_utf8=validate_utf8,
+            binary=binary,
         )
         self.process_request = process_request
         self.process_response = process_response
+        self.on_handshake_error = on_handshake_error
         self.has_hooks = any(
             hook is not None
             for hook in (process_request, process_response, select_subprotocol)
@@ -203,7 +208,6 @@ class Server:
         self.create_connection = create_connection or ServerConnection
         self._listener_factory = listener_factory(handler)
         self._select_subprotocol = select_subprotocol
-        self._asking: ServerConnection | None = None
         self.handshake = ServerHandshake(
             origins=origins,
             subprotocols=subprotocols,
@@ -212,6 +216,8 @@ class Server:
             extensions=extensions,
             server_header=server_header,
         )
+        if self.handshake.has_factories:
+            self.has_hooks = True  # what an application agrees to is not made again
         self._listening = Listening(
             Where(
                 host,
@@ -232,15 +238,6 @@ class Server:
             self._accepted,
         )
         self._start_serving = start_serving
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._connections = Members()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._reading: dict[Opening, None] = {}
-        self._deciding: set[Opening] = set()
-        self._refused: set[Opening] = set()
-        self._closed: asyncio.Future[None] | None = None
-        self.closing = False
-        self._drain_timer: asyncio.TimerHandle | None = None
 
     # ---- what an application uses ----
 
@@ -253,10 +250,6 @@ class Server:
     def sockets(self) -> tuple[socket.socket, ...]:
         """Sockets that the server listens on; see ``getsockname()`` for the port."""
         return tuple(self._listening.sockets)
-
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the event loop that the server runs on."""
-        return self._loop or asyncio.get_running_loop()
 
     def is_serving(self) -> bool:
         """Tell whether clients are accepted."""
@@ -407,172 +400,6 @@ class Server:
             self.abort()
         else:
             self.close()
-
-    # ---- opening handshakes ----
-
-    def _begin(self, link: Link) -> Opening:
-        opening = Opening(self, link)
-        link.receiver = opening
-        self._reading[opening] = None
-        return opening
-
-    def _accepted(self, link: Link, since: float, data: bytes) -> None:
-        """Begin the handshake of a client that was accepted, and has sent ``data``."""
-        pending = len(self._reading) + len(self._deciding) + 1
-        most = self.max_connections
-        full = most is not None and pending + len(self._connections) > most
-        waits = not data or full or self.closing or self.has_hooks
-        if not waits and open_at_once(self, link, data):
-            return
-        opening = self._begin(link)
-        if self.open_timeout is not None:
-            link.driver.schedule(opening, since + self.open_timeout)
-        if full:
-            opening.refuse(503, "There are too many connections.\n")
-            return
-        if data:
-            opening.data_received(data)
-        if (
-            self.max_pending_handshakes is not None
-            and len(self._reading) + len(self._deciding) > self.max_pending_handshakes
-        ):
-            oldest = next(iter(self._reading))
-            oldest.refuse(503, "There are too many opening handshakes.\n")
-
-    def opening_decides(self, opening: Opening) -> None:
-        """Note that the request is there, and that hooks decide about it."""
-        self._reading.pop(opening, None)
-        self._deciding.add(opening)
-
-    def opening_done(self, opening: Opening, refused: bool) -> None:
-        """Note that a handshake has ended; a refused client is still there."""
-        self._reading.pop(opening, None)
-        self._deciding.discard(opening)
-        if refused:
-            self._refused.add(opening)
-
-    def opening_lost(self, opening: Opening) -> None:
-        """Note that a client is gone that had no connection."""
-        self._refused.discard(opening)
-        if self.closing:
-            self._check_closed()
-
-    def make_connection(
-        self,
-        link: Link,
-        request: Request,
-        response: Response | None = None,
-        subprotocol: str | None = None,
-        deflate: Deflate | None = None,
-    ) -> ServerConnection:
-        """
-        Return the connection of a client.
-
-        Args:
-            link: The way to the client.
-            request: Its request.
-            response: What it is answered, if that is known yet.
-            subprotocol: The negotiated subprotocol, or None.
-            deflate: The negotiated permessage-deflate, or None.
-
-        """
-        make = self._listener_factory
-        return self.create_connection(
-            link,
-            self.options,
-            server=self,
-            request=request,
-            response=response,
-            subprotocol=subprotocol,
-            deflate=deflate,
-            listener=None if make is None else make(),
-        )
-
-    def accept(self, connection: ServerConnection | None, request: Request) -> Response:
-        """Return the response to a request; the handshake has what is agreed upon."""
-        self._asking = connection
-        response = self.handshake.accept(request)
-        self._asking = None
-        exc = self.handshake.exception
-        if exc is not None and not isinstance(exc, InvalidHandshake):
-            self.logger.error("select_subprotocol failed", exc_info=exc)
-        return response
-
-    def answer(self, request: Request) -> Response:
-        """
-        Return the response that a request got, made again.
-
-        Without hooks it depends on the request alone, so no connection has to keep it.
-        """
-        handshake = self.handshake
-        response = handshake.accept(parse_request(request.original_head()))
-        handshake.forget()
-        return response
-
-    def _select(self, offered: Sequence[str]) -> str | None:
-        assert self._select_subprotocol is not None
-        assert self._asking is not None
-        return self._select_subprotocol(self._asking, offered)
-
-    def reject(self, status: int, text: str) -> Response:
-        """Return a response in plain text that refuses a client."""
-        return self.handshake.reject(status, text)
-
-    def log_refusal(self, link: Link, response: Response) -> None:
-        """Log in one line that a client was refused, and why."""
-        text = bytes(response.body).partition(b"\n")[0].decode("utf-8", "replace")
-        peer = link.get_extra_info("peername")
-        self.logger.info("%s refused with %d: %s", peer, response.status_code, text)
-
-    # ---- connections ----
-
-    def opened(self, connection: ServerConnection, rest: bytes) -> None:
-        """Run a connection that is open; ``rest`` came behind its request."""
-        self._connections.add(connection)
-        connection.opened()
-        connection.link.start(connection, rest)
-        if self._listener_factory is not None:
-            return
-        try:
-            handler: Any = self.handler
-            running = handler(connection)
-            task = asyncio.ensure_future(running, loop=self._loop)
-        except Exception as exc:
-            connection.handler_failed(exc)
-            return
-        self._tasks.add(task)
-        task.add_done_callback(connection.handler_done)
-
-    def connection_lost(self, connection: ServerConnection) -> None:
-        """Note that a connection is gone."""
-        self._connections.discard(connection)
-        if self.closing:
-            self._check_closed()
-
-    def handler_done(self, task: asyncio.Task[Any]) -> None:
-        """Note that a handler has returned."""
-        self._tasks.discard(task)
-        if self.closing:
-            self._check_closed()
-
-    def _is_empty(self) -> bool:
-        return not (
-            self._connections
-            or self._tasks
-            or self._reading
-            or self._deciding
-            or self._refused
-        )
-
-    def _check_closed(self) -> None:
-        if not self.closing or not self._is_empty():
-            return
-        if self._drain_timer is not None:
-            self._drain_timer.cancel()
-            self._drain_timer = None
-        if self._closed is not None and not self._closed.done():
-            self._closed.set_result(None)
-            self.logger.info("server closed")
 
 
 serve = Server

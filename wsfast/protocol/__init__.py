@@ -11,6 +11,13 @@ from .client import ClientHandshake
 from .closing import Close, CloseCode, Opcode, State
 from .deflate import Deflate, DeflateOptions, DeflateParameters
 from .events import Event
+from .extension_base import (
+    ClientExtensionFactory,
+    Extension,
+    Frame,
+    ServerExtensionFactory,
+)
+from .extension_frames import Chain, PerMessageDeflate
 from .extensions import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 from .headers import Headers, MultipleValuesError
 from .heads import BodyReader, HeadReader, Limits, parse_request, parse_response
@@ -23,6 +30,8 @@ from .uri import WebSocketURI, parse_uri
 __all__ = [
     "BasicAuth",
     "BodyReader",
+    "Chain",
+    "ClientExtensionFactory",
     "ClientHandshake",
     "ClientPerMessageDeflateFactory",
     "Close",
@@ -31,15 +40,19 @@ __all__ = [
     "DeflateOptions",
     "DeflateParameters",
     "Event",
+    "Extension",
+    "Frame",
     "HeadReader",
     "Headers",
     "Limits",
     "MultipleValuesError",
     "Opcode",
     "Options",
+    "PerMessageDeflate",
     "Protocol",
     "Request",
     "Response",
+    "ServerExtensionFactory",
     "ServerHandshake",
     "ServerPerMessageDeflateFactory",
     "State",

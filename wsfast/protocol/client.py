@@ -16,8 +16,10 @@ from ..exceptions import (
     InvalidUpgrade,
     NegotiationError,
 )
-from .deflate import Deflate, DeflateOptions
-from .extensions import build_offer, check_answer, deflate_options
+from .deflate import DeflateOptions
+from .extension_frames import Agreed, extensions_of
+from .extension_negotiation import accept_answers, offer_extensions, sort_extensions
+from .extensions import build_offer, check_answer
 from .headers import (
     Headers,
     HeadersLike,
@@ -39,6 +41,11 @@ __all__ = ["ClientHandshake"]
 _OURS: Final = frozenset(
     ("connection", "upgrade", "sec-websocket-key", "sec-websocket-version")
 )
+_FIXED: Final = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Version": "13",
+}
 #: Headers of which there is one: an application's replaces ours.
 _SINGLE: Final = frozenset(("authorization", "host", "origin", "user-agent"))
 
@@ -52,15 +59,16 @@ class ClientHandshake:
         origin: Value of the Origin header, None for no such header.
         subprotocols: Subprotocols supported, best first.
         deflate: Options of permessage-deflate; None offers no compression.
-        extensions: A factory of permessage-deflate in the manner of the websockets
-            library, instead of ``deflate``.
+        extensions: Factories of extensions, best first; permessage-deflate may be
+            among them, and is used instead of ``deflate`` then.
         additional_headers: Header fields to add to the request.
         user_agent_header: Value of the User-Agent header, None for no such header.
 
     Attributes:
         request: The request to send.
         subprotocol: Subprotocol that the server selected, or None.
-        deflate: Compression agreed upon, or None.
+        deflate: Compression agreed upon, or None; where other extensions were, the
+            `Chain` of all of them.
 
     Raises:
         InvalidURI: ``uri`` is not one of a WebSocket.
@@ -69,7 +77,15 @@ class ClientHandshake:
 
     """
 
-    __slots__ = ("_key", "_offer", "_subprotocols", "deflate", "request", "subprotocol")
+    __slots__ = (
+        "_factories",
+        "_key",
+        "_offer",
+        "_subprotocols",
+        "deflate",
+        "request",
+        "subprotocol",
+    )
 
     def __init__(
         self,
@@ -86,13 +102,11 @@ class ClientHandshake:
             uri = parse_uri(uri)
         if subprotocols is not None:
             validate_subprotocols(subprotocols)
-        if extensions and deflate is None:
-            deflate = deflate_options(extensions)
+        self._offer, self._factories = sort_extensions(extensions, deflate, client=True)
         self._key = binascii.b2a_base64(os.urandom(16), newline=False)
-        self._offer = deflate
         self._subprotocols = subprotocols or None
         self.subprotocol: str | None = None
-        self.deflate: Deflate | None = None
+        self.deflate: Agreed = None
         self.request = self._request(uri, origin, additional_headers, user_agent_header)
 
     def _request(
@@ -108,12 +122,14 @@ class ClientHandshake:
             headers["Authorization"] = build_authorization_basic(*uri.user_info)
         if origin is not None:
             headers["Origin"] = origin
-        headers["Upgrade"] = "websocket"
-        headers["Connection"] = "Upgrade"
+        headers["Upgrade"] = _FIXED["Upgrade"]
+        headers["Connection"] = _FIXED["Connection"]
         headers["Sec-WebSocket-Key"] = self._key.decode("ascii")
-        headers["Sec-WebSocket-Version"] = "13"
+        headers["Sec-WebSocket-Version"] = _FIXED["Sec-WebSocket-Version"]
         if self._offer is not None:
             headers["Sec-WebSocket-Extensions"] = build_offer(self._offer)
+        elif self._factories is not None:
+            headers["Sec-WebSocket-Extensions"] = offer_extensions(self._factories)
         if self._subprotocols is not None:
             headers["Sec-WebSocket-Protocol"] = build_subprotocol(self._subprotocols)
         if additional_headers is not None:
@@ -130,10 +146,31 @@ class ClientHandshake:
             headers.setdefault("User-Agent", user_agent_header)
         return Request(uri.resource_name, headers)
 
+    def replace(self, request: Request) -> None:
+        """
+        Send another request, or one that was changed.
+
+        Args:
+            request: The request.
+
+        Raises:
+            ValueError: It cannot be sent safely, or no longer opens this connection:
+                what the handshake itself sets must stay as it was.
+
+        """
+        headers = request.headers
+        for name in ("Upgrade", "Connection", "Sec-WebSocket-Version"):
+            if headers.get_all(name) != [_FIXED[name]]:
+                raise ValueError(f"{name} is set by the opening handshake")
+        if headers.get_all("Sec-WebSocket-Key") != [self._key.decode("ascii")]:
+            raise ValueError("Sec-WebSocket-Key is set by the opening handshake")
+        request.serialize()
+        self.request = request
+
     @property
-    def extensions(self) -> list[Deflate]:
+    def extensions(self) -> list[Any]:
         """Extensions agreed upon."""
-        return [] if self.deflate is None else [self.deflate]
+        return extensions_of(self.deflate)
 
     def accept(self, response: Response) -> None:
         """
@@ -167,9 +204,14 @@ class ClientHandshake:
         if accepts[0].encode("latin-1") != accept_key(self._key):
             raise InvalidHeaderValue("Sec-WebSocket-Accept", accepts[0])
 
-        deflate = check_answer(headers.get_all("Sec-WebSocket-Extensions"), self._offer)
+        answers = headers.get_all("Sec-WebSocket-Extensions")
+        agreed: Agreed
+        if self._factories is None:
+            agreed = check_answer(answers, self._offer)
+        else:
+            agreed = accept_answers(answers, self._factories)
         self.subprotocol = self._check_subprotocol(headers)
-        self.deflate = deflate
+        self.deflate = agreed
 
     def _check_subprotocol(self, headers: Headers) -> str | None:
         values = headers.get_all("Sec-WebSocket-Protocol")

@@ -219,6 +219,7 @@ class Deflate:
     )
 
     name = "permessage-deflate"
+    chained = False  # it is the only extension
 
     def __init__(self, parameters: DeflateParameters, options: DeflateOptions) -> None:
         self.parameters = parameters

@@ -1,13 +1,14 @@
 """
 Agreeing upon permessage-deflate: offers, answers, and their checks (RFC 7692 §7.1).
 
-RFC 6455 §9 allows any extension; this is the one in use, and the one that wsfast has.
+RFC 6455 §9 allows any extension; this is the one in use. Where an application brings
+others, it is negotiated as one among them, by `wsfast.protocol.extension_negotiation`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..exceptions import (
     DuplicateParameter,
@@ -17,17 +18,19 @@ from ..exceptions import (
     NegotiationError,
 )
 from .deflate import Deflate, DeflateOptions, DeflateParameters
+from .extension_base import Extension, ExtensionParameters
+from .extension_frames import PerMessageDeflate
 from .headers import Parameters, build_extension, parse_extension, split_elements
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 __all__ = [
-    "ClientExtensionFactory",
     "ClientPerMessageDeflateFactory",
-    "ServerExtensionFactory",
     "ServerPerMessageDeflateFactory",
     "answer_offers",
     "build_offer",
     "check_answer",
-    "deflate_options",
 ]
 
 NAME: Final = "permessage-deflate"
@@ -118,7 +121,9 @@ def _answer(
         try:
             for name, parameters in parse_extension(element):
                 if name == NAME:
-                    return _accept(_read(parameters, True), options)
+                    answer, agreed = _accept(_read(parameters, True), options)
+                    line = build_extension([(NAME, answer)])
+                    return b"\r\nSec-WebSocket-Extensions: " + line.encode(), agreed
         except (InvalidHeaderFormat, NegotiationError):
             continue
     return None
@@ -126,7 +131,8 @@ def _answer(
 
 def _accept(
     offer: dict[str, int | bool], options: DeflateOptions
-) -> tuple[bytes, DeflateParameters]:
+) -> tuple[Parameters, DeflateParameters]:
+    """Return the parameters of the answer to an offer, and what is agreed upon."""
     answer: Parameters = []
     server_forgets = options.server_no_context_takeover or _SERVER_TAKEOVER in offer
     client_forgets = options.client_no_context_takeover or _CLIENT_TAKEOVER in offer
@@ -151,10 +157,8 @@ def _accept(
         raise NegotiationError(f"required {_CLIENT_BITS}")
     else:
         client_bits = 15  # it cannot be asked of a client that does not know it
-    line = build_extension([(NAME, answer)])
-    return (
-        b"\r\nSec-WebSocket-Extensions: " + line.encode(),
-        DeflateParameters(server_forgets, client_forgets, server_bits, client_bits),
+    return answer, DeflateParameters(
+        server_forgets, client_forgets, server_bits, client_bits
     )
 
 
@@ -172,6 +176,10 @@ def build_offer(options: DeflateOptions) -> str:
         Value of Sec-WebSocket-Extensions.
 
     """
+    return build_extension([(NAME, _offer(options))])
+
+
+def _offer(options: DeflateOptions) -> Parameters:
     offer: Parameters = []
     if options.server_no_context_takeover:
         offer.append((_SERVER_TAKEOVER, None))
@@ -184,7 +192,7 @@ def build_offer(options: DeflateOptions) -> str:
         offer.append((_CLIENT_BITS, None))
     elif bits is not False:
         offer.append((_CLIENT_BITS, str(bits)))
-    return build_extension([(NAME, offer)])
+    return offer
 
 
 def check_answer(
@@ -276,6 +284,18 @@ class _Factory:
         if settings:
             raise TypeError(f"unknown compress_settings: {', '.join(settings)}")
 
+    @classmethod
+    def of(cls, options: DeflateOptions) -> Self:
+        """Return the factory that stands for options."""
+        self = cls.__new__(cls)
+        self.options = options
+        return self
+
+
+def _refuse_duplicate(accepted: Sequence[Extension]) -> None:
+    if any(extension.name == NAME for extension in accepted):
+        raise NegotiationError(f"received duplicate {NAME}")
+
 
 class ServerPerMessageDeflateFactory(_Factory):
     """
@@ -308,6 +328,14 @@ class ServerPerMessageDeflateFactory(_Factory):
             require_client_max_window_bits=require_client_max_window_bits,
         )
 
+    def process_request_params(
+        self, params: ExtensionParameters, accepted_extensions: Sequence[Extension]
+    ) -> tuple[ExtensionParameters, Extension]:
+        """Take an offer; see `ServerExtensionFactory`."""
+        _refuse_duplicate(accepted_extensions)
+        answer, agreed = _accept(_read(list(params), True), self.options)
+        return answer, PerMessageDeflate(Deflate(agreed, self.options))
+
 
 class ClientPerMessageDeflateFactory(_Factory):
     """
@@ -333,29 +361,14 @@ class ClientPerMessageDeflateFactory(_Factory):
             client_max_window_bits=client_max_window_bits or False,
         )
 
+    def get_request_params(self) -> ExtensionParameters:
+        """Return the parameters of the offer."""
+        return _offer(self.options)
 
-ServerExtensionFactory = ServerPerMessageDeflateFactory
-ClientExtensionFactory = ClientPerMessageDeflateFactory
-
-
-def deflate_options(extensions: Sequence[Any] | None) -> DeflateOptions | None:
-    """
-    Return the options that a list of extensions stands for.
-
-    Args:
-        extensions: Factories, `DeflateOptions`, or nothing.
-
-    Raises:
-        TypeError: It has something else, or more than one.
-
-    """
-    if not extensions:
-        return None
-    if len(extensions) > 1:
-        raise TypeError("permessage-deflate can be configured once only")
-    extension = extensions[0]
-    if isinstance(extension, DeflateOptions):
-        return extension
-    if isinstance(extension, _Factory):
-        return extension.options
-    raise TypeError(f"not an extension that wsfast has: {extension!r}")
+    def process_response_params(
+        self, params: ExtensionParameters, accepted_extensions: Sequence[Extension]
+    ) -> Extension:
+        """Take the answer; see `ClientExtensionFactory`."""
+        _refuse_duplicate(accepted_extensions)
+        agreed = _agree(_read(list(params), False), self.options)
+        return PerMessageDeflate(Deflate(agreed, self.options))

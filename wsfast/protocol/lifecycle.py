@@ -22,6 +22,7 @@ from ..exceptions import (
 )
 from .closing import OK_CLOSE_CODES, Close, CloseCode, State
 from .events import Event
+from .extension_frames import special_parser, special_writer
 from .options import Options
 
 __all__ = ["PASS_BUDGET", "Ending", "Lifecycle"]
@@ -76,7 +77,10 @@ class Lifecycle:
         self.options = Options() if options is None else options
         self.deflate = deflate
         self.parser = self.make_parser()
-        self.writer = engine.FrameWriter(client=client)
+        if self.options.special or (deflate is not None and deflate.chained):
+            self.writer = special_writer(self.options, client, deflate)
+        else:
+            self.writer = engine.FrameWriter(client=client)
         self.ready_state = _OPEN
         self.budget = PASS_BUDGET
         self.stop = False
@@ -98,13 +102,16 @@ class Lifecycle:
 
     def make_parser(self) -> Any:
         """Return a parser for what the peer sends."""
-        options = self.options
+        options, deflate = self.options, self.deflate
+        if options.special or (deflate is not None and deflate.chained):
+            return special_parser(options, self.client, deflate)
         return engine.MessageParser(
             client=self.client,
             max_size=None if options.max_size < 0 else options.max_size,
             max_fragments=None if options.max_fragments < 0 else options.max_fragments,
-            rsv1=self.deflate is not None,
+            rsv1=deflate is not None,
             text_as_bytes=options.text_as_bytes,
+            validate_utf8=options.validate_utf8,
         )
 
     # ---- state ----

@@ -23,6 +23,7 @@ from ..exceptions import (
 )
 from .closing import CloseCode
 from .events import Event
+from .extension_frames import special_writer
 from .lifecycle import PASS_BUDGET, Lifecycle
 from .options import Options
 
@@ -62,7 +63,8 @@ class Protocol(Lifecycle):
     Args:
         client: We are the client: frames sent are masked, frames received are not.
         options: Limits and habits; shared, not copied.
-        deflate: The negotiated permessage-deflate, if any (RFC 7692).
+        deflate: The negotiated permessage-deflate, if any (RFC 7692); or a `Chain` of
+            extensions, where others were agreed upon.
         now: Current time in seconds, of any clock that does not jump.
 
     Attributes:
@@ -95,16 +97,18 @@ class Protocol(Lifecycle):
 
     def negotiated(self, deflate: Any) -> None:
         """
-        Take the compression that was agreed upon, where that was not known before.
+        Take the extensions that were agreed upon, where they were not known before.
 
         Args:
-            deflate: The negotiated permessage-deflate, or None. No frame has been
-                received or sent yet.
+            deflate: The negotiated permessage-deflate, a `Chain` of extensions, or
+                None. No frame has been received or sent yet.
 
         """
         if deflate is not None:
             self.deflate = deflate
             self.parser = self.make_parser()
+            if deflate.chained:
+                self.writer = special_writer(self.options, self.client, deflate)
 
     # ---- input ----
 
@@ -181,6 +185,9 @@ class Protocol(Lifecycle):
 
     def _inflated_message(self, data: bytes) -> None:
         if self.parser.opcode == 1:
+            if not self.options.validate_utf8:
+                self._deliver(data)
+                return
             try:
                 text = engine.decode_utf8(data)
             except UnicodeDecodeError as exc:
@@ -188,7 +195,7 @@ class Protocol(Lifecycle):
                 return
             self._deliver(data if self.options.text_as_bytes else text)
         else:
-            self._deliver(data)
+            self._deliver(memoryview(data) if self.options.binary_views else data)
 
     def _inflate(self, payload: bytes, fin: bool, whole: bool) -> bytes | None:
         """
@@ -267,7 +274,7 @@ class Protocol(Lifecycle):
         parser = self.parser
         fin = parser.fin
         self._inflated = 0 if fin else self._inflated + len(data)
-        if parser.opcode != 1 or self.options.text_as_bytes:
+        if parser.opcode != 1 or not self.options.validate_utf8:
             self.fragment_received(data, fin)
             return
         if self._decoder is None:
@@ -279,15 +286,15 @@ class Protocol(Lifecycle):
             return
         if fin:
             self._decoder = None
-        self.fragment_received(text, fin)
+        self.fragment_received(data if self.options.text_as_bytes else text, fin)
 
     # ---- what arrives; for a subclass to override ----
 
-    def message_received(self, message: str | bytes) -> None:
+    def message_received(self, message: Any) -> None:
         """Take a message: ``str`` if it is text, ``bytes`` if it is binary."""
         self._record(Event("message", message))
 
-    def _deliver(self, message: str | bytes) -> None:
+    def _deliver(self, message: Any) -> None:
         # Overridden where no method of Python is to be looked for at each message.
         self.message_received(message)
 

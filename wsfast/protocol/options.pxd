@@ -1,6 +1,8 @@
 cdef class Options:
     cdef readonly object max_size
+    cdef readonly object max_fragment_size
     cdef readonly object max_fragments
+    cdef readonly object mask
     cdef readonly long long max_control_rate
     cdef readonly long long queue_high
     cdef readonly long long queue_low
@@ -14,3 +16,6 @@ cdef class Options:
     cdef readonly double close_timeout
     cdef readonly bint auto_pong
     cdef readonly bint text_as_bytes
+    cdef readonly bint validate_utf8
+    cdef readonly bint binary_views
+    cdef readonly bint special

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 __all__ = ["NO_LIMIT", "Options"]
 
 #: Stands for "no limit" where a number is compared.
@@ -15,6 +17,8 @@ class Options:
     Args:
         max_size: Largest message accepted, in octets, after inflation and over all its
             fragments; ``None`` for no limit. Beyond it the connection fails with 1009.
+            A pair adds a limit of each fragment, which the largest of the two bounds
+            as well; frames are then looked at one by one, which is slower.
         max_fragments: How far the fragments of one message may outnumber its octets;
             ``None`` for no limit. Beyond it the connection fails with 1008.
         max_control_rate: Control frames accepted in ten seconds; ``None`` for no limit.
@@ -34,14 +38,24 @@ class Options:
             until the connection fails with 1011; ``None`` to wait for ever.
         close_timeout: Seconds that the closing handshake may take.
         auto_pong: Answer pings.
-        text_as_bytes: Deliver text messages as ``bytes``.
+        text: ``"bytes"`` delivers text messages as ``bytes``, ``"str"`` as ``str``.
+        validate_utf8: False leaves it to the application to check that text is UTF-8
+            (RFC 6455 §8.1); only together with ``text="bytes"``.
+        binary: ``"memoryview"`` delivers binary messages as views of which parts can
+            be taken without a copy, ``"bytes"`` as ``bytes``.
+        mask: Where a client takes its masking-keys from (RFC 6455 §5.3): ``"random"``,
+            ``"zero"``, or a callable that returns 4 octets. All but ``"random"`` is for
+            tests, and for paths without anything in between that can be confused.
+
+    Raises:
+        ValueError: A limit or habit is none that there is.
 
     """
 
     def __init__(
         self,
         *,
-        max_size: int | None = 1 << 20,
+        max_size: int | tuple[int | None, int | None] | None = 1 << 20,
         max_fragments: int | None = 4096,
         max_control_rate: int | None = 10_000,
         max_queue: int | tuple[int | None, int | None] | None = 16,
@@ -53,17 +67,29 @@ class Options:
         ping_timeout: float | None = 20.0,
         close_timeout: float | None = 10.0,
         auto_pong: bool = True,
-        text_as_bytes: bool = False,
+        text: str = "str",
+        validate_utf8: bool = True,
+        binary: str = "bytes",
+        mask: str | Callable[[], bytes] = "random",
     ) -> None:
+        fragment: int | None = None
+        if isinstance(max_size, tuple):
+            max_size, fragment = max_size
+        if (max_size is not None and max_size < 0) or (
+            fragment is not None and fragment < 0
+        ):
+            raise ValueError("max_size must not be negative")
         self.max_size = -1 if max_size is None else max_size
+        self.max_fragment_size = -1 if fragment is None else fragment
+        if fragment is not None and max_size is not None and fragment >= max_size:
+            self.max_fragment_size = -1  # no message has such a fragment
         self.max_fragments = -1 if max_fragments is None else max_fragments
         self.max_control_rate = -1 if max_control_rate is None else max_control_rate
         high, low = _marks(max_queue)
         self.queue_high, self.queue_low = max(high, 1), low  # room for one there is
         self.queue_size = NO_LIMIT if max_queue_size is None else max(max_queue_size, 1)
         self.write_high, self.write_low = _marks(write_limit)
-        if overflow not in ("close", "drop", "wait"):
-            raise ValueError(f"overflow must be close, drop or wait, got {overflow!r}")
+        _check("overflow", overflow, ("close", "drop", "wait"))
         if max_send_buffer is None or overflow == "wait":
             max_send_buffer = NO_LIMIT
         self.max_send_buffer = max_send_buffer
@@ -72,7 +98,36 @@ class Options:
         self.ping_timeout = 0.0 if ping_timeout is None else float(ping_timeout)
         self.close_timeout = -1.0 if close_timeout is None else float(close_timeout)
         self.auto_pong = auto_pong
-        self.text_as_bytes = text_as_bytes
+        _check("text", text, ("str", "bytes"))
+        _check("binary", binary, ("bytes", "memoryview"))
+        self.text_as_bytes = text == "bytes"
+        self.validate_utf8 = validate_utf8
+        self.binary_views = binary == "memoryview"
+        if not (validate_utf8 or self.text_as_bytes):
+            raise ValueError('validate_utf8=False needs text="bytes"')
+        self.mask: Callable[[], bytes] | None = None
+        if callable(mask):
+            self.mask = mask
+        else:
+            _check("mask", mask, ("random", "zero"))
+            if mask == "zero":
+                self.mask = _zero_key
+        #: Something here is not for the common parser and writer.
+        self.special = (
+            self.mask is not None or self.binary_views or self.max_fragment_size >= 0
+        )
+
+
+def _check(name: str, value: object, known: tuple[str, ...]) -> None:
+    if value not in known:
+        last = len(known) - 1
+        words = f"{', '.join(known[:last])} or {known[last]}"
+        raise ValueError(f"{name} must be {words}, got {value!r}")
+
+
+def _zero_key() -> bytes:
+    """Return a masking-key that changes nothing."""
+    return b"\0\0\0\0"
 
 
 def _marks(limit: int | tuple[int | None, int | None] | None) -> tuple[int, int]:

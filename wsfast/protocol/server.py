@@ -6,7 +6,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ..exceptions import (
     InvalidHandshake,
@@ -21,7 +21,9 @@ from ..exceptions import (
     NegotiationError,
 )
 from .deflate import Deflate, DeflateOptions
-from .extensions import ServerExtensionFactory, answer_offers, deflate_options
+from .extension_frames import Agreed, extensions_of
+from .extension_negotiation import accept_offers, sort_extensions
+from .extensions import answer_offers
 from .headers import (
     check_field,
     is_token,
@@ -90,8 +92,8 @@ class ServerHandshake:
         select_subprotocol: Selects one of those the client offers, or None, instead;
             `NegotiationError` from it refuses the client.
         deflate: Options of permessage-deflate; None refuses compression.
-        extensions: Factories of permessage-deflate in the manner of the websockets
-            library; the first of them counts, if ``deflate`` is None.
+        extensions: Factories of extensions, best first; permessage-deflate may be
+            among them, and is used instead of ``deflate`` then.
         server_header: Value of the Server header, None for no such header.
 
     Raises:
@@ -101,12 +103,14 @@ class ServerHandshake:
     Attributes:
         origin: Origin of the last client, or None.
         subprotocol: Subprotocol selected for it, or None.
-        deflate: Compression agreed upon with it, or None.
+        deflate: Compression agreed upon with it, or None; where other extensions were,
+            the `Chain` of all of them.
         exception: Why it was refused, or None.
 
     """
 
     __slots__ = (
+        "_factories",
         "_origins",
         "_select",
         "_server_header",
@@ -125,29 +129,32 @@ class ServerHandshake:
         subprotocols: Sequence[str] | None = None,
         select_subprotocol: Callable[[Sequence[str]], str | None] | None = None,
         deflate: DeflateOptions | None = None,
-        extensions: Sequence[ServerExtensionFactory] | None = None,
+        extensions: Sequence[Any] | None = None,
         server_header: str | None = SERVER,
     ) -> None:
         if subprotocols is not None:
             validate_subprotocols(subprotocols)
-        if extensions and deflate is None:
-            deflate = deflate_options(extensions)
         if server_header != SERVER and server_header is not None:
             check_field("Server", server_header)
         self._origins = origins
         self._subprotocols = subprotocols
         self._select = select_subprotocol
         self._server_header = server_header
-        self.offer = deflate
+        self.offer, self._factories = sort_extensions(extensions, deflate, client=False)
         self.origin: str | None = None
         self.subprotocol: str | None = None
-        self.deflate: Deflate | None = None
+        self.deflate: Agreed = None
         self.exception: Exception | None = None
 
     @property
-    def extensions(self) -> list[Deflate]:
+    def has_factories(self) -> bool:
+        """Whether there are extensions other than permessage-deflate."""
+        return self._factories is not None
+
+    @property
+    def extensions(self) -> list[Any]:
         """Extensions agreed upon."""
-        return [] if self.deflate is None else [self.deflate]
+        return extensions_of(self.deflate)
 
     def forget(self) -> None:
         """Make ready for the next client: forget what the last one got."""
@@ -260,6 +267,11 @@ class ServerHandshake:
                     line, parameters = agreed
                     self.deflate = Deflate(parameters, offer)
                     response._extension = line
+        elif self._factories is not None:
+            value = get(b"sec-websocket-extensions")
+            if value is not None:
+                line, self.deflate = accept_offers(value, self._factories)
+                response._extension = line
         value = get(b"sec-websocket-protocol")
         if value is not None or self._subprotocols or self._select is not None:
             subprotocol = self._subprotocol(value)

@@ -18,11 +18,12 @@ from ..exceptions import (
     InvalidStatus,
     SecurityError,
 )
-from ..protocol.arguments import Compression, MaxSize, compression_of, make_options
+from ..protocol.arguments import Compression, MaxSize, compression_of
 from ..protocol.client import ClientHandshake
 from ..protocol.headers import HeadersLike, validate_subprotocols
 from ..protocol.heads import DEFAULT_LIMITS, Limits, parse_response
 from ..protocol.http import USER_AGENT, Response
+from ..protocol.options import Options
 from ..protocol.uri import (
     MAX_REDIRECTS,
     parse_uri,
@@ -149,7 +150,10 @@ class reconnect:  # noqa: N801 - it is used like a function
         max_queue: int | tuple[int | None, int | None] | None = 16,
         max_queue_size: int | None = 1 << 20,
         auto_pong: bool = True,
-        text_as_bytes: bool = False,
+        text: Literal["str", "bytes"] = "str",
+        validate_utf8: bool = True,
+        binary: Literal["bytes", "memoryview"] = "bytes",
+        mask: Literal["random", "zero"] | Callable[[], bytes] = "random",
         limits: Limits | None = None,
         logger: Logger | None = None,
         create_connection: type[ClientConnection] | None = None,
@@ -185,8 +189,8 @@ class reconnect:  # noqa: N801 - it is used like a function
             user_agent_header,
             self._limits,
         )
-        self._options = make_options(
-            max_size,
+        self._options = Options(
+            max_size=max_size,
             max_fragments=max_fragments,
             max_control_rate=max_control_rate,
             max_queue=max_queue,
@@ -196,7 +200,10 @@ class reconnect:  # noqa: N801 - it is used like a function
             ping_timeout=ping_timeout,
             close_timeout=close_timeout,
             auto_pong=auto_pong,
-            text_as_bytes=text_as_bytes,
+            text=text,
+            validate_utf8=validate_utf8,
+            binary=binary,
+            mask=mask,
         )
         self._handshake_arguments: dict[str, Any] = {
             "origin": origin,
@@ -378,8 +385,8 @@ def connect(
         server_hostname: Name that the server's certificate must have; by default that
             of the URI.
         origin: Value of the Origin header.
-        extensions: Extension factory of permessage-deflate, as the websockets library
-            has it.
+        extensions: Extension factories, best first, as the websockets library has them;
+            see :class:`~wsfast.protocol.Extension`.
         subprotocols: Subprotocols to offer, best first.
         compression: ``"deflate"``, :class:`DeflateOptions` for other parameters, or
             None.

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from .. import engine
 from ..exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
+from ..protocol.extension_frames import extensions_of
 from ._receiving import Fragment, Pong, fragments_of
 from ._traffic import Traffic
 
@@ -147,7 +148,7 @@ class Connection(Traffic):
         if decode is None:
             return message  # type: ignore[no-any-return]
         if decode:
-            return message if isinstance(message, str) else message.decode()
+            return message if isinstance(message, str) else str(message, "utf-8")
         return message.encode() if isinstance(message, str) else message
 
     def _await_message(self, timeout: float | None) -> None:
@@ -505,7 +506,7 @@ class Connection(Traffic):
     @property
     def extensions(self) -> list[Any]:
         """Negotiated extensions."""
-        return [] if self.deflate is None else [self.deflate]
+        return extensions_of(self.deflate)
 
     @property
     def socket(self) -> socket:

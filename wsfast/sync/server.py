@@ -13,14 +13,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from ..protocol.arguments import Compression, MaxSize, compression_of, make_options
+from ..protocol.arguments import Compression, MaxSize, compression_of
 from ..protocol.auth import BasicAuth
 from ..protocol.closing import CloseCode
 from ..protocol.headers import validate_subprotocols
 from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import SERVER, Request, Response, build_response
+from ..protocol.options import Options
 from ..protocol.server import ServerHandshake
 from ._accepting import handle
 from ._broadcast import broadcast
@@ -29,7 +30,7 @@ from .connection import Connection
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ..protocol.deflate import Deflate
+    from ..protocol.extension_frames import Agreed
     from ._stream import Stream
 
 __all__ = [
@@ -80,7 +81,7 @@ class ServerConnection(Connection):
         self.ready_state = 0  # CONNECTING
 
     def accepted(
-        self, response: Response, subprotocol: str | None, deflate: Deflate | None
+        self, response: Response, subprotocol: str | None, deflate: Agreed
     ) -> None:
         """Take the outcome of the opening handshake."""
         self.response = response
@@ -148,7 +149,9 @@ class Server:
         max_queue: int | tuple[int | None, int | None] | None = 16,
         max_queue_size: int | None = 1 << 20,
         auto_pong: bool = True,
-        text_as_bytes: bool = False,
+        text: Literal["str", "bytes"] = "str",
+        validate_utf8: bool = True,
+        binary: Literal["bytes", "memoryview"] = "bytes",
         max_connections: int | None = None,
         limits: Limits | None = None,
         logger: Logger | None = None,
@@ -160,8 +163,8 @@ class Server:
         self.socket = sock
         self.path = path
         self.ssl = ssl
-        self.options = make_options(
-            max_size,
+        self.options = Options(
+            max_size=max_size,
             max_fragments=max_fragments,
             max_control_rate=max_control_rate,
             max_queue=max_queue,
@@ -171,7 +174,9 @@ class Server:
             ping_timeout=ping_timeout,
             close_timeout=close_timeout,
             auto_pong=auto_pong,
-            text_as_bytes=text_as_bytes,
+            text=text,
+            validate_utf8=validate_utf8,
+            binary=binary,
         )
         self.select_subprotocol = select_subprotocol
         self.process_request = process_request
@@ -418,8 +423,8 @@ def serve(
             ``subprotocols``: subprotocols supported, best first.
             ``select_subprotocol``: a function of the connection and the subprotocols
             offered that returns one of them or None. ``compression``: ``"deflate"``,
-            :class:`DeflateOptions` or None. ``extensions``: extension factories of
-            permessage-deflate, as the websockets library has them.
+            :class:`DeflateOptions` or None. ``extensions``: extension factories,
+            as the websockets library has them.
             ``process_request``: a function of connection and request that may return a
             response to send instead. ``process_response``: the same with the response
             in addition. ``server_header``: value of the Server header, or None.
