@@ -4,7 +4,8 @@ from libc.stdint cimport uint8_t
 
 
 cdef struct segment:
-    uint8_t *base                    # to free, if there is no owner
+    uint8_t *base                    # a buffer to give back, if there is no owner
+    size_t cap                       # its size
     const uint8_t *data
     size_t size
     void *owner                      # a reference, or NULL

@@ -230,6 +230,7 @@ cdef class FrameWriter:
             return 0
         s = self._new_segment()
         s.base = self._buf
+        s.cap = self._cap
         s.data = self._buf + self._start
         s.size = self._stop - self._start
         s.owner = NULL
@@ -261,7 +262,7 @@ cdef class FrameWriter:
         return _at(older, older.first + older.count - 1)
 
     cdef void _free_segment(self, segment *s) noexcept:
-        free(s.base)
+        free_buffer(s.base, s.cap)
         if s.owner is not NULL:
             Py_DECREF(<object>s.owner)
 

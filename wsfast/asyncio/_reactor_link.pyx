@@ -73,8 +73,6 @@ cdef extern from *:
 cdef enum:
     # Pieces of output per system call.
     IOVECS = 64
-    # More than this is sent at once, while it is in cache.
-    REPLY_MOST = 2048
 
 #: How long the peer's octets are thrown away after our end of the stream, in seconds.
 cdef double LINGER_S = 1.0
@@ -251,12 +249,13 @@ cdef class ReactorLink(Source):
             if (more or self._unread) and not self._closed and not self._paused:
                 (<Reactor>self.driver)._do_again(self)
             if not listed:
-                if 0 < conn.writer.queued < REPLY_MOST and not self._closing:
+                if self._closing:
+                    self.dirty = False
+                    self._flush()
+                elif conn.writer.queued != 0:
                     (<Reactor>self.driver)._replied.append(self)
                 else:
                     self.dirty = False
-                    if conn.writer.queued != 0 or self._closing:
-                        self._flush()
         return 0
 
     cdef int _read_opening(self) except -1:
