@@ -94,6 +94,14 @@ _CASES = [
         size=8 * _KIB,
         reference="client-floor",
     ),
+    Case(
+        "client100k",
+        "client: 32 connections x 100 KB",
+        kind="client",
+        connections=32,
+        size=100_000,
+        reference="client-wsfast",  # the floor's frames fit into one send()
+    ),
 ]
 _CASES += [
     replace(

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.load.cases import Case
@@ -306,7 +306,8 @@ def run_case(
         for number in range(options.rounds):
             for target, measure in list(alive):
                 try:
-                    sample, rejected = judged(case, options, measure)
+                    judge_as = replace(case, may_sleep=case.may_sleep or target.waits)
+                    sample, rejected = judged(judge_as, options, measure)
                 except (RuntimeError, subprocess.TimeoutExpired) as error:
                     result.failed[target.name] = str(error)
                     alive.remove((target, measure))

@@ -24,6 +24,8 @@ class Target:
     #: it echoes octets and knows no WebSocket
     raw: bool = False
     client: bool = False
+    #: it waits for each answer, and so is not busy all the time
+    waits: bool = False
 
     def missing(self) -> str | None:
         """Return the module that is not installed, if any."""
@@ -51,9 +53,10 @@ def _uvicorn(name: str, ws: str) -> Target:
     return _server(f"uvicorn-{name}", title, "uvicorn_asgi", "--ws", ws)
 
 
-def _client(name: str, title: str, module: str) -> Target:
-    package = name.split("-")[1]
-    return Target(name, title, _python(f"clients.{module}"), (package,), client=True)
+def _client(name: str, title: str, module: str, *needs: str) -> Target:
+    package = needs or (name.split("-")[1],)
+    command = _python(f"clients.{module}")
+    return Target(name, title, command, package, client=True, waits=bool(needs))
 
 
 _TARGETS = [
@@ -83,6 +86,17 @@ _TARGETS = [
     _client("client-picows", "picows, callback", "picows_callback"),
     _client("client-websockets", "websockets", "websockets_coroutine"),
     _client("client-aiohttp", "aiohttp", "aiohttp_coroutine"),
+    _client("client-sync", "wsfast, threads", "wsfast_sync", "wsfast"),
+    _client(
+        "client-websocket-client",
+        "websocket-client with wsaccel",
+        "websocket_client_sync",
+        "websocket",
+        "wsaccel",
+    ),
+    _client(
+        "client-websockets-sync", "websockets, threads", "websockets_sync", "websockets"
+    ),
 ]
 
 #: every target, in the order of the report

@@ -35,7 +35,7 @@ class Drive:
 Open = Callable[[Drive], Awaitable[None]]
 
 
-def _waited_s() -> float:
+def waited_s() -> float:
     try:
         return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
     except OSError:
@@ -48,7 +48,7 @@ async def _run(open_one: Open, drive: Drive, warmup_s: float, seconds: float) ->
     while drive.messages < drive.connections:  # noqa: ASYNC110
         await asyncio.sleep(0.05)
     await asyncio.sleep(warmup_s)
-    count, waited = drive.messages, _waited_s()
+    count, waited = drive.messages, waited_s()
     wall, cpu = time.monotonic(), time.process_time()
     await asyncio.sleep(seconds)
     cpu, wall = time.process_time() - cpu, time.monotonic() - wall
@@ -56,7 +56,7 @@ async def _run(open_one: Open, drive: Drive, warmup_s: float, seconds: float) ->
         "messages": drive.messages - count,
         "wall_s": wall,
         "client_cpu_s": cpu,
-        "client_wait_s": _waited_s() - waited,
+        "client_wait_s": waited_s() - waited,
     }
     for task in ready:
         if task.done():
@@ -64,8 +64,8 @@ async def _run(open_one: Open, drive: Drive, warmup_s: float, seconds: float) ->
     print(json.dumps(found), flush=True)
 
 
-def main(open_one: Open) -> None:
-    """Run ``open_one`` for each connection and print one JSON object."""
+def arguments_of() -> tuple[Drive, argparse.Namespace]:
+    """Read the command line, and stay on the core that it names."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--core", type=int, default=-1)
@@ -79,7 +79,12 @@ def main(open_one: Open) -> None:
         os.sched_setaffinity(0, {args.core})
     letters = "".join(chr(32 + i % 94) for i in range(args.size))
     uri = f"ws://127.0.0.1:{args.port}/"
-    drive = Drive(uri, args.port, args.connections, letters)
+    return Drive(uri, args.port, args.connections, letters), args
+
+
+def main(open_one: Open) -> None:
+    """Run ``open_one`` for each connection and print one JSON object."""
+    drive, args = arguments_of()
     run = asyncio.run
     if args.loop == "uvloop":
         import uvloop
