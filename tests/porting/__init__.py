@@ -1,0 +1,1 @@
+"""Programs that were written for the websockets library, on both."""

@@ -1,0 +1,1 @@
+"""Programs for the websockets library, each with a server and a client."""

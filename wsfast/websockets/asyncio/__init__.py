@@ -1,0 +1,1 @@
+"""The asyncio API of the websockets library."""

@@ -1,0 +1,5 @@
+"""Header fields, where the websockets library has them."""
+
+from ..protocol.headers import Headers, HeadersLike, MultipleValuesError
+
+__all__ = ["Headers", "HeadersLike", "MultipleValuesError"]

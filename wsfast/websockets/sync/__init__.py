@@ -1,0 +1,1 @@
+"""The threading API of the websockets library."""
