@@ -4,7 +4,7 @@
  * vec_xor, vec_dup32, vec_is_ascii, and
  *   narrow_mask(dst, src, len, key)   the whole job for len < VEC_SIZE; true if ASCII
  *   VEC_MASKED                        1 if that is one masked load and one masked
- * store, good for len == VEC_SIZE too
+ * store
  *
  * What is left behind the last whole vector goes to narrow_mask if masks make that
  * cheap, else to a vector that reaches back over octets which are done already; and the
@@ -34,7 +34,12 @@ static WSF_INLINE bool mask_sweep(uint8_t *dst, const uint8_t *src, size_t len,
     size_t rest, skip = 0, i = 0;
     bool ascii = true;
 
-    if (len < VEC_SIZE + VEC_MASKED)
+    if (len == VEC_SIZE) { /* spared the masks, or all that follows */
+        first = vec_xor(vec_load(src), vec_dup32(key));
+        vec_store(dst, first);
+        return vec_is_ascii(first);
+    }
+    if (len < VEC_SIZE)
         return narrow_mask(dst, src, len, key);
     if (len >= MASK_ALIGN_FROM)
         skip = (VEC_SIZE - (uintptr_t)dst % VEC_SIZE) % VEC_SIZE;
