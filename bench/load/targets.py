@@ -48,9 +48,9 @@ def _server(
     return Target(name, title, command, needs, raw)
 
 
-def _uvicorn(name: str, ws: str) -> Target:
+def _uvicorn(name: str, ws: str, *more: str) -> Target:
     title = f"uvicorn, {name if name != 'sansio' else ws}"
-    return _server(f"uvicorn-{name}", title, "uvicorn_asgi", "--ws", ws)
+    return _server(f"uvicorn-{name}", title, "uvicorn_asgi", "--ws", ws, *more)
 
 
 def _client(name: str, title: str, module: str, *needs: str) -> Target:
@@ -76,6 +76,7 @@ _TARGETS = [
     _uvicorn("wsfast", "wsfast.asgi.uvicorn:WebSocketProtocol"),
     _uvicorn("sansio", "websockets-sansio"),
     _uvicorn("wsproto", "wsproto"),
+    _uvicorn("wsproto-accelerated", "wsproto", "--accelerate", "wsproto"),
     _uvicorn("websockets", "websockets"),
     _server("picows", "picows, callback", "picows_callback"),
     _server("websockets", "websockets", "websockets_coroutine"),

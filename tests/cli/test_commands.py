@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -130,8 +131,24 @@ def test_doctor():
     assert found["deflate"] in found["backends"]
     assert isinstance(found["faster"], list)
     printed, _ = wsfast("doctor")
-    assert f"kernel        {engine.KERNEL}\n" in printed
+    assert re.search(rf"^kernel +{engine.KERNEL}$", printed, re.MULTILINE)
     assert "What would make it faster:" in printed
+
+
+def test_doctor_sees_accelerations():
+    pytest.importorskip("wsproto")
+
+    def states(*command):
+        found = json.loads(wsfast(*command)[0])
+        targets = {each["target"]: each["accelerated"] for each in found["targets"]}
+        return targets["wsproto"], [
+            line for line in found["faster"] if "wsproto" in line
+        ]
+
+    advice = "wsproto can be faster: python -m wsfast accelerate wsproto -- ..."
+    assert states("doctor", "--json") == (False, [advice])
+    doctor = ["-m", "wsfast", "doctor", "--json"]
+    assert states("accelerate", "wsproto", "--", *doctor) == (True, [])
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,9 @@ def run(options: argparse.Namespace) -> int:
         elif name == "targets":
             for target in value:
                 state = "accelerated" if target["accelerated"] else "not accelerated"
-                print(f"{target['target']:13} {target['installed']}, {state}")
+                print(f"{target['target']:17} {target['installed']}, {state}")
         else:
-            print(f"{name:13} {', '.join(value) if isinstance(value, list) else value}")
+            print(f"{name:17} {', '.join(value) if isinstance(value, list) else value}")
     return 0
 
 

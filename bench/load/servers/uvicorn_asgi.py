@@ -8,11 +8,15 @@ from typing import Any
 
 import uvicorn
 
+import wsfast
 from bench.load.servers._serving import arguments, main
 
 parser = arguments()
 parser.add_argument("--ws", required=True)
+parser.add_argument("--accelerate", action="append", default=[], metavar="TARGET")
 args = parser.parse_args()
+if args.accelerate:
+    wsfast.accelerate(*args.accelerate)
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
