@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "suites"
 
 #: Distributions whose source package is fetched; the version is the one installed.
-SUITES = ("wsproto", "websocket-client", "autobahn")
+SUITES = ("wsproto", "websocket-client", "autobahn", "uvicorn")
 
 #: What a run may take, in seconds: everything is slow on a busy machine.
 LIMIT_S = 600
@@ -64,7 +64,7 @@ def fetch(name: str) -> Path:
     with tempfile.TemporaryDirectory(dir=FOLDER) as scratch:
         wanted = f"{name}=={metadata.version(name)}"
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps"]
-        command += ["--no-binary", ":all:", "-d", scratch, wanted]
+        command += ["--no-binary", name, "-d", scratch, wanted]
         subprocess.run(command, check=True)
         (archive,) = Path(scratch).glob("*.tar.gz")
         unpacked = Path(scratch, "unpacked")
