@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from typing import Any
+
+from tests.support.tour import text_of
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
@@ -56,3 +60,37 @@ async def until(condition: Any, seconds: float = 20) -> None:
     while not condition():
         assert loop.time() < deadline, "it never happened"
         await asyncio.sleep(0.01)
+
+
+async def who(scope: Any, receive: Any, send: Any) -> None:
+    """Say which process this is, then echo."""
+    if scope["type"] == "websocket":
+        known = scope["extensions"]["wsfast"]["connection"]
+        await receive()
+        await send({"type": "websocket.accept"})
+        text = f"{os.getpid()} {known.statistics()['path']}"
+        await send({"type": "websocket.send", "text": text})
+        while (event := await receive())["type"] == "websocket.receive":
+            await send({**event, "type": "websocket.send"})
+
+
+async def obey(scope: Any, receive: Any, send: Any) -> None:
+    """Do what a tour asks for; see `tests.support.tour`. ASGI has no fragments."""
+    if scope["type"] != "websocket":
+        return
+    known = scope["extensions"]["wsfast"]["connection"]
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (event := await receive())["type"] == "websocket.receive":
+        order, _, rest = event.get("text", "").partition(" ")
+        if order == "!close":
+            code, _, reason = rest.partition(" ")
+            await send({"type": "websocket.close", "code": int(code), "reason": reason})
+        elif order == "!fragments":
+            await send({"type": "websocket.send", "text": text_of(int(rest))})
+        elif order == "!ping":
+            await known.ping(rest)
+            await send({"type": "websocket.send", "text": f"pong {rest}"})
+        else:
+            await send({**event, "type": "websocket.send"})
+    print(f"end {event['code']} {event.get('reason')}", file=sys.stderr, flush=True)

@@ -19,7 +19,7 @@ def main() -> int:
         prog="python -m tests.compliance", description=__doc__
     )
     parser.add_argument("--target", choices=TARGETS, default=chosen().name)
-    parser.add_argument("--role", choices=[*ROLES, "both"], default="both")
+    parser.add_argument("--role", choices=[*ROLES, "uvicorn", "both"], default="both")
     parser.add_argument(
         "--path", choices=["reactor", "transport", "both"], default="both"
     )
@@ -38,6 +38,16 @@ def main() -> int:
     options = parser.parse_args()
 
     target = TARGETS[options.target]
+    if options.role == "uvicorn":
+        from tests.compliance.uvicorn import run_uvicorn
+
+        for path in target.paths if options.path == "both" else (options.path,):
+            out = options.out / f"uvicorn-{path}"
+            verdict = run_uvicorn(path, options.cases, loop=options.loop, out=out)
+            print(verdict.line(), flush=True)
+            if verdict.failures or not verdict.total:
+                return 1
+        return 0
     roles = list(ROLES) if options.role == "both" else [options.role]
     paths = target.paths if options.path == "both" else (options.path,)
     failed = False
