@@ -591,6 +591,6 @@ class InvalidState(WebSocketException, AssertionError):
 
 
 class ConcurrencyError(WebSocketException, RuntimeError):
-    """Two tasks do at once what only one may do, for example receive."""
+    """Two tasks, or threads, do at once what only one may do."""
 
     reason_code = "concurrent_use"

@@ -26,6 +26,7 @@ cdef class Reactor(Driver):
     cdef public double busy_poll
     cdef object __weakref__
 
+    cdef int check_thread(self) except -1
     cdef int _pass(self) except -1
     cdef int _serve(self, Source source, uint32_t events) except -1
     cdef int _send_replies(self) except -1

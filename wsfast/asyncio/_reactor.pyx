@@ -15,6 +15,7 @@ import os
 import weakref
 
 from cpython.exc cimport PyErr_SetFromErrno
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.errno cimport ECONNABORTED, EPROTO
 from libc.errno cimport errno as c_errno
 from libc.stdint cimport uint8_t, uint32_t
@@ -160,6 +161,11 @@ cdef class Reactor(Driver):
             callback(self.done)
         finally:
             PyContext_Exit(context)
+
+    cdef int check_thread(self) except -1:
+        if PyThread_get_thread_ident() != self._thread:
+            self.other_thread()
+        return 0
 
     # ---- a pass ----
 

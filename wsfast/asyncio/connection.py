@@ -41,7 +41,8 @@ class Connection(Outbound):
     A WebSocket connection, after its opening handshake.
 
     Made by ``connect()`` and ``serve()``. Belongs to the event loop, and to the thread,
-    in which it was made.
+    in which it was made: in any other thread its methods raise ConcurrencyError; there,
+    use ``loop.call_soon_threadsafe()`` or ``asyncio.run_coroutine_threadsafe()``.
 
     Args:
         link: Its way to the octets.
@@ -200,6 +201,7 @@ class Connection(Outbound):
             ConcurrencyError: A ping with this payload waits for its pong.
 
         """
+        self.link.driver.check_thread()
         pings = self._more().pings
         if isinstance(data, str):
             payload = data.encode()
@@ -224,6 +226,7 @@ class Connection(Outbound):
             ConnectionClosed: The connection is not open.
 
         """
+        self.link.driver.check_thread()
         self.send_pong(data.encode() if isinstance(data, str) else bytes(data))
         return DONE
 
@@ -241,6 +244,7 @@ class Connection(Outbound):
             An awaitable of the connection's end, ``close_timeout`` later at most.
 
         """
+        self.link.driver.check_thread()
         if self.sending_fragments and self.ready_state == _OPEN:
             self.fail(1011, "close during fragmented message")
         self.now = self.link.driver.time()
@@ -257,6 +261,7 @@ class Connection(Outbound):
 
     def abort(self) -> None:
         """End the connection at once, without a closing handshake (1006)."""
+        self.link.driver.check_thread()
         self.abandon()
         self.link.abort()
 

@@ -570,7 +570,7 @@ class Inbound(Protocol):
         self._full = self.stop = False
 
     def _pause(self) -> None:
-        self._paused = self.reading_paused = True
+        self._paused = self.reading_paused = self.stop = True
         self.parser.stash()
         self.link.pause_reading()
 
@@ -580,15 +580,15 @@ class Inbound(Protocol):
 
     def pause_reading(self) -> None:
         """Take no more messages from the peer until :meth:`resume_reading`."""
-        if self.ready_state != _OPEN:
-            return
-        self._pause_asked = True
-        if not self._paused:
-            self.stop = True
-            self._pause()
+        self.link.driver.check_thread()
+        if self.ready_state == _OPEN:
+            self._pause_asked = True
+            if not self._paused:
+                self._pause()
 
     def resume_reading(self) -> None:
         """Undo :meth:`pause_reading`."""
+        self.link.driver.check_thread()
         self._pause_asked = False
         if self._paused and not self._is_full():
             self._resume()

@@ -11,8 +11,11 @@ cdef class Driver:
     cdef dict _slots
     cdef object _tick
     cdef long long _tick_slot
+    cdef unsigned long _thread
 
     cpdef double time(self) except? -1
+    cdef int check_thread(self) except -1
+    cpdef int other_thread(self) except -1
     cpdef object mark_dirty(self, Link link)
     cpdef object flush(self)
     cpdef object enter(self)

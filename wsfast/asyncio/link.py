@@ -16,8 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
+
+from ..exceptions import ConcurrencyError
 
 if TYPE_CHECKING:
     import contextvars
@@ -69,10 +72,33 @@ class Driver:
         self._slots: dict[int, list[Timed | None]] = {}
         self._tick: asyncio.TimerHandle | None = None
         self._tick_slot = 0
+        self._thread = threading.get_ident()
 
     def time(self) -> float:
         """Return the event loop's clock, in seconds."""
         return self.loop.time()
+
+    def check_thread(self) -> int:
+        """
+        See that this is the event loop's thread.
+
+        Raises:
+            ConcurrencyError: It is another.
+
+        """
+        if threading.get_ident() != self._thread:
+            self.other_thread()
+        return 0
+
+    def other_thread(self) -> int:
+        """Refuse this thread, unless the event loop has moved to it."""
+        if self.loop.is_running() and asyncio._get_running_loop() is not self.loop:
+            raise ConcurrencyError(
+                "called from another thread than the event loop's; "
+                "use loop.call_soon_threadsafe() or asyncio.run_coroutine_threadsafe()"
+            )
+        self._thread = threading.get_ident()
+        return 0
 
     # ---- passes ----
 

@@ -131,8 +131,10 @@ class Outbound(Inbound):
         Raises:
             ConnectionClosed: The connection is not open.
             TypeError: ``message`` is none of these.
+            ConcurrencyError: This is not the event loop's thread.
 
         """
+        self.link.driver.check_thread()
         if isinstance(message, str):
             opcode = 2 if text is False else 1
         elif isinstance(message, (bytes, bytearray, memoryview)):
@@ -354,6 +356,7 @@ class Outbound(Inbound):
             ConnectionClosed: The connection is not open.
 
         """
+        self.link.driver.check_thread()
         if self.ready_state != _OPEN:
             raise self.closed_error()
         if self.writer.queued > self.options.max_send_buffer and self.overflown(2):
