@@ -230,7 +230,11 @@ class StreamLink(Link, asyncio.BufferedProtocol):
         ):  # TLS: its own closing alert, and its own wait
             transport.close()
             return
-        transport.write_eof()
+        try:
+            transport.write_eof()
+        except OSError:  # the peer has reset the connection, unnoticed so far
+            transport.abort()
+            return
         self._update_reading()
         self.driver.schedule(self, self.driver.time() + LINGER_S)
 

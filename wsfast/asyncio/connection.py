@@ -20,6 +20,7 @@ from ..exceptions import ConcurrencyError
 from ..protocol.extension_frames import extensions_of
 from ..protocol.http import Request
 from .outbound import Extras, Outbound
+from .streams import LIMIT, MessageReader, MessageWriter
 from .waiter import DONE, Later
 
 if TYPE_CHECKING:
@@ -275,6 +276,28 @@ class Connection(Outbound):
         traceback: TracebackType | None,
     ) -> None:
         await self.close(1000 if exc_type is None else 1011)
+
+    def as_stream(
+        self, *, text: bool = False, limit: int = LIMIT
+    ) -> tuple[MessageReader, MessageWriter]:
+        """
+        Return the connection as a stream of octets, in the manner of asyncio.
+
+        Args:
+            text: Send text messages, of which each must be valid UTF-8, instead of
+                binary ones. Either kind is read.
+            limit: Octets among which ``readline()`` looks for a line's end.
+
+        Returns:
+            What reads, and what writes.
+
+        Raises:
+            RuntimeError: The connection has a listener, which gets its messages.
+
+        """
+        if self.listener is not None:
+            raise RuntimeError("a connection with a listener cannot be read")
+        return MessageReader(self, limit), MessageWriter(self, text)
 
     # ---- facts ----
 
