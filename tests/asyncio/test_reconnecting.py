@@ -237,6 +237,33 @@ async def test_reconnect_overrules_a_final_code():
         assert server.visits == 3
 
 
+async def test_opened_again_before_the_end(events: Events):
+    async with Faulty(faulty.echo) as server:
+        ws = Reconnecting(server.uri, **QUICK, **events.all())
+        await ws.open()
+        ws.close()
+        ws.open()
+        await events.until("open", 2)
+        await ws.close()
+    async with Faulty(faulty.close(1000)) as server:
+        ws = Reconnecting(server.uri, **QUICK, on_close=lambda ws, *args: ws.open())
+        await ws.open()
+        await server.visited(3)
+        ws.on_close = None
+        await ws.close()
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        address = f"ws://127.0.0.1:{sock.getsockname()[1]}/"
+        ws = Reconnecting(address, **QUICK, **events.all())
+        for count in range(1, 20):
+            ws.open()
+            await events.until("error", count)
+            ws.close()
+            ws.open()
+        await ws.close()
+    assert ws.state == "closed"
+
+
 async def test_callback_that_raises(caplog):
     def fail(ws, *args):
         raise RuntimeError("oops")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.examples.pages import ROOT
 from wsfast.asyncio.client import connect
+from wsfast.asyncio.reconnecting import Reconnecting
 from wsfast.asyncio.server import Server
 from wsfast.protocol import DeflateOptions, Limits
 
@@ -18,6 +19,7 @@ ROWS = {
     for match in ROW.finditer((ROOT / "docs" / "limits.md").read_text(encoding="utf-8"))
 }
 SERVER_ONLY = {"max_pending_handshakes", "max_connections", "drain_timeout"}
+COMING_BACK = {"queue", "queue_size", "min_timeout", "max_timeout", "max_attempts"}
 CLIENT_ONLY = {"max_redirects"}
 
 
@@ -39,6 +41,8 @@ def test_page_and_code_agree(name):
     expected = value(ROWS[name])
     if name.startswith("limits."):
         assert default(Limits, name.removeprefix("limits.")) == expected
+    elif name in COMING_BACK:
+        assert default(Reconnecting, name) == expected
     elif name in inspect.signature(DeflateOptions).parameters:
         assert default(DeflateOptions, name) == expected
     else:

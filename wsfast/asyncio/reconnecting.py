@@ -207,6 +207,9 @@ class Reconnecting:
             self.attempts = 0
             self.state = "connecting"
             self._task = asyncio.get_running_loop().create_task(self._run())
+        elif self._stopping or self.state == "closed":  # about to end
+            self._stopping = False
+            self._forced = self.state != "waiting"
         return Later(self._wait_open)
 
     async def _wait_open(self) -> None:
@@ -472,7 +475,7 @@ class Reconnecting:
             if self.on_message is not None:
                 await self._pass_on(connection)
             await connection.wait_closed()
-        except asyncio.CancelledError:
+        except BaseException:
             connection.abort()
             raise
         finally:
