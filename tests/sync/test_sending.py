@@ -251,3 +251,20 @@ def test_what_broadcast_left_is_sent_by_the_keeper():
             broadcast([ws], bytes(300_000))
         assert ws.buffered_amount > 0
         assert [len(peer.recv().payload) for _ in range(3)] == [300_000] * 3
+
+
+def test_output_that_gets_stuck_while_the_keeper_is_at_work():
+    with wired() as (ws, peer):
+        serve, left = ws.service, [bytes(900_000)]
+
+        def service():
+            events = serve()
+            if left:
+                ws.offer(BINARY, left.pop(), 1 << 20)
+            return events
+
+        ws.service = service
+        time.sleep(0.3)  # the keeper watches
+        peer.frame(PING, "wake up")
+        assert peer.recv().opcode == PONG
+        assert len(peer.recv().payload) == 900_000

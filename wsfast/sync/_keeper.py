@@ -209,6 +209,8 @@ class Keeper:
         """Serve a watched connection, and watch it for what it still waits for."""
         events = connection.service()
         with self._lock:
+            if connection.has_output():  # since then, perhaps
+                events |= selectors.EVENT_WRITE
             if connection in self._watched and self._watched[connection][1] != events:
                 self._watch(connection, events)
 

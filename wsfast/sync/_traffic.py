@@ -194,7 +194,7 @@ class Traffic(Protocol):
             messages or another thread reads; writable, if there is more to write.
 
         """
-        if self.writer.queued or self.stream.owes:
+        if self.has_output():
             self._flush()
         events = 0
         if self._reading.acquire(False):
@@ -202,9 +202,14 @@ class Traffic(Protocol):
                 events = self._read_now()
             finally:
                 self._reading.release()
-        if not self._is_closed() and (self.writer.queued or self.stream.owes):
+        if self.has_output():
             events |= selectors.EVENT_WRITE
         return events
+
+    def has_output(self) -> bool:
+        """Return whether something waits to be sent."""
+        queued = self.writer.queued > 0 or self.stream.owes
+        return queued and not (self._fin_sent or self._is_closed())
 
     def _read_now(self) -> int:
         """Read what has arrived; return the event for which to wait."""
