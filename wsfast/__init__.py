@@ -18,7 +18,7 @@ if pure_wanted():
     use_sources()
 
 if TYPE_CHECKING:
-    from .accelerate import accelerate
+    from .accelerate import this as accelerate
     from .asyncio import (
         ClientConnection,
         Connection,

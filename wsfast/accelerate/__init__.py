@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from ._install import accelerate, accelerated, known, undo
 from ._report import Accelerated, Report
@@ -28,11 +29,21 @@ __all__ = [
 ]
 
 
-class _Callable(ModuleType):
+class Accelerate(ModuleType):
     """A module that does, when it is called, what its name says."""
+
+    if TYPE_CHECKING:  # what checkers of types see of it as ``wsfast.accelerate``
+        AccelerateError = AccelerateError
+        accelerate = staticmethod(accelerate)
+        accelerated = staticmethod(accelerated)
+        known = staticmethod(known)
+        undo = staticmethod(undo)
 
     def __call__(self, *names: str) -> Report:
         return accelerate(*names)
 
 
-sys.modules[__name__].__class__ = _Callable
+sys.modules[__name__].__class__ = Accelerate
+
+if TYPE_CHECKING:
+    this: Accelerate
