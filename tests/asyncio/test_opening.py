@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hmac
 import logging
 import re
 import socket
 import time
 from http import HTTPStatus
+from types import SimpleNamespace
 
 import pytest
 
@@ -270,6 +272,32 @@ async def test_basic_auth(pair: Pair):
         assert caught.value.response.status_code == status
     async with connect(plain.replace("//", "//me:secret@")) as ws:
         assert await ws.recv() == "me"
+
+
+@pytest.mark.parametrize("user_info", ["me:secret", "me:wrong", "nobody:secret"])
+async def test_basic_auth_takes_the_same_time_for_all(
+    pair: Pair, user_info: str, monkeypatch
+):
+    """Row H-17: a password is compared by the one function that is made for it."""
+    compared = []
+
+    def compare(expected, given):
+        compared.append((expected, given))
+        return hmac.compare_digest(expected, given)
+
+    spied = SimpleNamespace(compare_digest=compare)
+    monkeypatch.setattr("wsfast.protocol.auth.hmac", spied)
+    server = await pair.serve(
+        echo, process_request=basic_auth("realm", ("me", "secret"))
+    )
+    address = uri(server).replace("//", f"//{user_info}@")
+    user, _, password = user_info.partition(":")
+    if user_info == "me:secret":
+        await (await connect(address)).close()
+    else:
+        with pytest.raises(InvalidStatus):
+            await connect(address)
+    assert compared == [(b"secret" if user == "me" else b"", password.encode())]
 
 
 async def test_basic_auth_asks_a_coroutine(pair: Pair):

@@ -191,6 +191,18 @@ async def test_close_does_not_wait_for_messages_to_be_received(wire: Wires, max_
     assert len(got) >= max_queue
 
 
+async def test_close_reads_through_all_that_is_under_way(wire: Wires):
+    """The peer's close frame is behind more than the system holds."""
+    ws, peer = await wire(max_queue=1, close_timeout=60)
+    octets = peer.texts("x" * 10_000) * 1000 + peer.frame(CLOSE, NORMAL)
+    sending = asyncio.ensure_future(peer.send_all(octets))
+    await turn(20)
+    await asyncio.wait_for(ws.close(), 20)
+    await sending
+    assert ws.close_code == 1000
+    assert await ws.recv() == "x" * 10_000
+
+
 async def test_close_while_paused_on_request(wire: Wires):
     ws, peer = await wire(close_timeout=30)
     ws.pause_reading()

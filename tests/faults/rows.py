@@ -1,0 +1,38 @@
+"""
+Which tests hold the promise about which threat.
+
+The rows are those of the project's list of threats: H the opening handshake, F framing,
+U text, D compression, C closing and resources, K clients. A test with its row in its
+name is found by that; here are the others. ``test_rows.py`` sees that each row has one.
+"""
+
+from __future__ import annotations
+
+COUNTS = {"H": 17, "F": 17, "U": 3, "D": 7, "C": 18, "K": 10}
+
+ROWS = [f"{kind}-{n}" for kind, most in COUNTS.items() for n in range(1, most + 1)]
+
+#: row -> tests, each as its file below ``tests`` and a name in it
+ELSEWHERE = {
+    "H-17": ["asyncio/test_opening.py test_basic_auth_takes_the_same_time_for_all"],
+    "F-1": ["faults/test_frames.py test_server_fails_the_connection"],
+    "F-2": ["faults/test_frames.py test_client_fails_the_connection"],
+    "F-3": ["faults/test_frames.py test_server_fails_the_connection"],
+    "F-4": ["faults/test_frames.py test_server_fails_the_connection"],
+    "F-7": ["faults/test_frames.py test_server_fails_the_connection"],
+    "F-15": [
+        "c/test_mask.c mask_each_length_and_alignment",
+        "c/test_utf8.c utf8_each_length_and_alignment",
+    ],
+    "F-16": ["c/Makefile msan"],
+    "U-3": ["engine/test_utf8.py test_at_each_place_of_a_vector"],
+    "D-1": ["asyncio/test_inflating.py test_others_have_their_turn_after_each_step"],
+    "D-6": ["protocol/test_pluggable.py test_choice_of_compression_in_a_chain"],
+    "D-7": [
+        "protocol/test_deflate.py test_bomb_is_cut_at_the_limit",
+        "protocol/test_deflate.py test_steps_are_bounded",
+    ],
+    "C-9": ["asyncio/test_passes.py test_one_connection_cannot_have_a_pass_for_itself"],
+    "C-16": ["asyncio/test_threads.py test_another_thread_is_refused"],
+    "C-17": ["c/Makefile qemu-s390x"],
+}
