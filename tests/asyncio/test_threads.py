@@ -101,8 +101,7 @@ async def test_many_threads_by_the_door_that_is_for_them(wire: Wires):
         assert mine == [f"{number}.{n}{end}" for n in range(50) for end in ("", "!")]
 
 
-@pytest.mark.parametrize("reactor", [True, False])
-def test_a_loop_that_moves_to_another_thread_takes_its_connections_along(reactor):
+def test_a_loop_that_moves_to_another_thread_takes_its_connections_along(reactor: bool):
     wire = Wires(reactor)
     loop = asyncio.new_event_loop()
     try:
