@@ -33,6 +33,7 @@ MODULES = {
     "wsfast._frame_parser": "wsfast/_frame_parser.pyx",
     "wsfast._writer": "wsfast/_writer.pyx",
     "wsfast.accelerate._primitives": "wsfast/accelerate/_primitives.pyx",
+    "wsfast.accelerate._octets": "wsfast/accelerate/_octets.pyx",
     "wsfast.accelerate._wsproto": "wsfast/accelerate/_wsproto.py",
     "wsfast.protocol.options": "wsfast/protocol/options.py",
     "wsfast.protocol.lifecycle": "wsfast/protocol/lifecycle.py",

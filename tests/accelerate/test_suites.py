@@ -11,8 +11,31 @@ from wsfast.cli.accelerate import environment
 
 #: Target -> its source package, and what of it is about WebSockets.
 SUITES = {
+    "aiohttp": (
+        "aiohttp",
+        [
+            "tests/conftest.py",
+            "tests/test_websocket_data_queue.py",
+            "tests/test_websocket_parser.py",
+            "tests/test_websocket_writer.py",
+        ],
+    ),
     "autobahn": ("autobahn", ["src/autobahn/websocket/test"]),
+    "tornado": (
+        "tornado",
+        [
+            str(suites.ROOT / "tests/support/tornado/conftest.py"),
+            "tornado/test/websocket_test.py",
+        ],
+    ),
     "websocket-client": ("websocket-client", ["websocket/tests"]),
+    "ws4py": (
+        "ws4py",
+        [
+            f"test/test_{part}.py"
+            for part in ("client", "frame", "messaging", "stream", "utils", "websocket")
+        ],
+    ),
     "wsproto": ("wsproto", ["tests"]),
 }
 #: What a suite wants to find in the environment.

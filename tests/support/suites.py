@@ -24,7 +24,15 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "suites"
 
 #: Distributions whose source package is fetched; the version is the one installed.
-SUITES = ("wsproto", "websocket-client", "autobahn", "uvicorn")
+SUITES = (
+    "wsproto",
+    "websocket-client",
+    "autobahn",
+    "uvicorn",
+    "tornado",
+    "ws4py",
+    "aiohttp",
+)
 
 #: What a run may take, in seconds: everything is slow on a busy machine.
 LIMIT_S = 600

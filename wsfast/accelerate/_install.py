@@ -19,9 +19,13 @@ __all__ = ["KNOWN", "accelerate", "accelerated", "known", "undo"]
 
 #: Target -> the module of this package that declares it.
 KNOWN = {
+    "aiohttp": "aiohttp",
     "autobahn": "autobahn",
     "gevent-websocket": "gevent_websocket",
+    "tornado": "tornado",
     "websocket-client": "websocket_client",
+    "websockets": "websockets",
+    "ws4py": "ws4py",
     "wsaccel": "wsaccel",
     "wsproto": "wsproto",
 }
