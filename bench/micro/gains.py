@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from bench.micro.gains_more import MORE
 from wsfast import engine
 from wsfast.accelerate import accelerate, undo
 
@@ -196,8 +197,14 @@ def wsaccel() -> Iterator[Subject]:
         yield Subject("wsaccel", f"validate text, {told}", validate(text))
 
 
+def more(target: str) -> Callable[[], Iterator[Subject]]:
+    """Return what yields the subjects of a target of `MORE`."""
+    return lambda: (Subject(target, *work) for work in MORE[target]())
+
+
 #: Target -> what yields its subjects.
 TARGETS: dict[str, Callable[[], Iterator[Subject]]] = {
+    **{target: more(target) for target in MORE},
     "autobahn": autobahn,
     "gevent-websocket": gevent_websocket,
     "websocket-client": websocket_client,
