@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
@@ -15,30 +16,19 @@ __all__ = ["Denial", "encode_fields", "request_fields", "scope_of"]
 
 Fields = Iterable[tuple[bytes, bytes]]
 
-#: Names that nearly every request has, so that connections share them.
-_COMMON = {
-    name: name
-    for name in (
-        b"host",
-        b"connection",
-        b"pragma",
-        b"cache-control",
-        b"user-agent",
-        b"upgrade",
-        b"origin",
-        b"cookie",
-        b"authorization",
-        b"accept",
-        b"accept-encoding",
-        b"accept-language",
-        b"sec-websocket-version",
-        b"sec-websocket-key",
-        b"sec-websocket-extensions",
-        b"sec-websocket-protocol",
-        b"x-forwarded-for",
-        b"x-forwarded-proto",
-    )
-}
+#: Longest line of a header field that connections share, in octets.
+_SHARED_LINE = 200
+#: What every client has for itself, or should have.
+_OWN = (b"sec-websocket-key", b"cookie", b"authorization")
+
+
+def _field(line: bytes) -> tuple[bytes, bytes]:
+    name, _, value = line.partition(b":")
+    return name.lower(), value.strip(b" \t")
+
+
+#: Clients say the same of themselves; so connections hold the same objects.
+_shared_field = lru_cache(512)(_field)
 
 
 def request_fields(head: bytes) -> list[tuple[bytes, bytes]]:
@@ -54,9 +44,8 @@ def request_fields(head: bytes) -> list[tuple[bytes, bytes]]:
     """
     fields = []
     for line in head[:-4].split(b"\r\n")[1:]:
-        name, _, value = line.partition(b":")
-        name = name.lower()
-        fields.append((_COMMON.get(name, name), value.strip(b" \t")))
+        short = len(line) <= _SHARED_LINE and not line.lower().startswith(_OWN)
+        fields.append(_shared_field(line) if short else _field(line))
     return fields
 
 

@@ -72,6 +72,16 @@ class _Settings:
         )
         deflate = protocol.compression() if config.ws_per_message_deflate else None
         self.handshake = ServerHandshake(deflate=deflate, server_header=None)
+        # In the scope of every connection; not copied for each.
+        self.asgi = {"version": config.asgi_version, "spec_version": "2.4"}
+        self.nothing: dict[str, Any] = {}
+        self._address: Any = None
+
+    def shared_address(self, address: Any) -> Any:
+        """Return an address of ours: the same object as last time, if it is equal."""
+        if address != self._address:
+            self._address = address
+        return self._address
 
 
 class WebSocketProtocol(asyncio.Protocol):
@@ -284,13 +294,14 @@ class WebSocketProtocol(asyncio.Protocol):
         self._response = response
         config, transport = self._config, self.transport
         scope = scope_of(request, config.root_path)
-        scope["asgi"] = {"version": config.asgi_version, "spec_version": "2.4"}
+        settings = self._settings
+        scope["asgi"] = settings.asgi
         scope["scheme"] = "wss" if is_ssl(transport) else "ws"
-        scope["server"] = get_local_addr(transport)
+        scope["server"] = settings.shared_address(get_local_addr(transport))
         scope["client"] = get_remote_addr(transport)
         scope["state"] = self._app_state.copy()
         scope["extensions"] = {
-            "websocket.http.response": {},
+            "websocket.http.response": settings.nothing,
             "wsfast": {"connection": self._channel},
         }
         self._scope = scope
