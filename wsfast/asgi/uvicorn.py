@@ -305,11 +305,9 @@ class WebSocketProtocol(asyncio.Protocol):
             "wsfast": {"connection": self._channel},
         }
         self._scope = scope
-        tasks = self._server_state.tasks
-        loop = asyncio.get_running_loop()
-        task = loop.create_task(self._run(scope))
-        task.add_done_callback(tasks.discard)
-        tasks.add(task)
+        task = asyncio.get_running_loop().create_task(self._call(scope))
+        self._server_state.tasks.add(task)
+        task.add_done_callback(self._task_done)
 
     def _refuse(self, response: Any, error: Exception | None) -> None:
         """Answer a request that asks for no WebSocket, or not rightly."""
@@ -333,27 +331,34 @@ class WebSocketProtocol(asyncio.Protocol):
 
     # ---- the application ----
 
-    async def _run(self, scope: dict[str, Any]) -> None:
-        """Run the application, and see that its connection ends with it."""
-        code = 1000
+    def _call(self, scope: dict[str, Any]) -> Any:
+        """Call the application; return the coroutine that its task runs."""
+        app: Any = self._config.loaded_app
         try:
-            app: Any = self._config.loaded_app
-            result = await app(scope, self._channel.receive, self._channel.send)
-        except ClientDisconnected:
+            call = app(scope, self._channel.receive, self._channel.send)
+        except Exception as exc:
+            return _failed(exc)
+        return call if asyncio.iscoroutine(call) else _awaited(call)
+
+    def _task_done(self, task: asyncio.Task[Any]) -> None:
+        """Take the outcome of the application; its connection ends with it."""
+        self._server_state.tasks.discard(task)
+        code = 1000
+        exc: BaseException | None = asyncio.CancelledError()
+        if not task.cancelled():
+            exc = task.exception()
+        if isinstance(exc, ClientDisconnected):
             pass
-        except BaseException:
+        elif exc is not None:
             code = 1011
-            self.logger.exception("Exception in ASGI application\n")
-        else:
-            if self._stage == _OPENING and not self._lost:
-                self.logger.error(
-                    "ASGI callable returned without completing handshake."
-                )
-            elif result is not None:
-                code = 1011
-                self.logger.error(
-                    "ASGI callable should return None, but returned '%s'.", result
-                )
+            self.logger.error("Exception in ASGI application\n", exc_info=exc)
+        elif self._stage == _OPENING and not self._lost:
+            self.logger.error("ASGI callable returned without completing handshake.")
+        elif task.result() is not None:
+            code = 1011
+            self.logger.error(
+                "ASGI callable should return None, but returned '%s'.", task.result()
+            )
         self._app_ended(code)
 
     def _app_ended(self, code: int) -> None:
@@ -542,6 +547,14 @@ class WebSocketProtocol(asyncio.Protocol):
             get_path_with_query_string(scope),
             outcome,
         )
+
+
+async def _awaited(call: Any) -> Any:
+    return await call
+
+
+async def _failed(exc: Exception) -> None:
+    raise exc
 
 
 _shared: weakref.WeakKeyDictionary[Config, dict[Any, _Settings]]
