@@ -178,8 +178,9 @@ class Peer:
         self.sock.close()
 
     def half_close(self) -> None:
-        """End this direction with FIN."""
-        self.sock.shutdown(socket.SHUT_WR)
+        """End this direction with FIN, unless the connection has ended."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
 
     def fill(self, size: int) -> None:
         """
