@@ -1,1 +1,6 @@
-"""ASGI applications: :mod:`wsfast.asgi.uvicorn` serves their WebSockets in uvicorn."""
+"""
+Other people's servers: their requests, our WebSockets.
+
+:mod:`wsfast.asgi.uvicorn` serves ASGI applications, :mod:`wsfast.asgi.aiohttp` handlers
+of aiohttp.
+"""
