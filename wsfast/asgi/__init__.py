@@ -1,6 +1,6 @@
 """
 Other people's servers: their requests, our WebSockets.
 
-:mod:`wsfast.asgi.uvicorn` serves ASGI applications, :mod:`wsfast.asgi.aiohttp` handlers
-of aiohttp.
+:mod:`wsfast.asgi.uvicorn` serves ASGI applications, :mod:`wsfast.asgi.aiohttp` and
+:mod:`wsfast.asgi.sanic` the handlers of these two.
 """
