@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
+from functools import partial
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -58,8 +59,9 @@ class _Settings:
 
     def __init__(self, protocol: type[WebSocketProtocol], config: Config) -> None:
         self.logger = logging.getLogger("uvicorn.error")
-        self.options = Options(
-            max_size=config.ws_max_size,
+        self._max_size = config.ws_max_size
+        self._make_options = partial(
+            Options,
             max_queue=config.ws_max_queue,
             ping_interval=config.ws_ping_interval,
             ping_timeout=config.ws_ping_timeout,
@@ -70,12 +72,22 @@ class _Settings:
             close_timeout=protocol.close_timeout,
             overflow="wait",
         )
+        self.options = self._make_options(max_size=self._max_size)
+        self._smaller = self.options  # those of the last application with a limit
         deflate = protocol.compression() if config.ws_per_message_deflate else None
         self.handshake = ServerHandshake(deflate=deflate, server_header=None)
         # In the scope of every connection; not copied for each.
         self.asgi = {"version": config.asgi_version, "spec_version": "2.4"}
         self.nothing: dict[str, Any] = {}
         self._address: Any = None
+
+    def options_for(self, max_size: int | None) -> Options:
+        """Return the options of a connection whose application has a limit, or none."""
+        if max_size is None or max_size >= self._max_size:
+            return self.options
+        if self._smaller.max_size != max_size:
+            self._smaller = self._make_options(max_size=max_size)
+        return self._smaller
 
     def shared_address(self, address: Any) -> Any:
         """Return an address of ours: the same object as last time, if it is equal."""
@@ -529,7 +541,11 @@ class WebSocketProtocol(asyncio.Protocol):
         self._server_state.total_requests += 1
         link = self._link = link_for(transport, self.reactor)
         connection = ServedConnection(
-            link, self._settings.options, self._channel, self._deflate, subprotocol
+            link,
+            self._settings.options_for(message.get("max_size")),
+            self._channel,
+            self._deflate,
+            subprotocol,
         )
         early, self._early = self._early, b""
         self._response = self._deflate = self._scope = None
