@@ -85,6 +85,7 @@ class Uvicorn:
             reactor = self.reactor
 
         config = {
+            "ws": OnThisPath,
             "host": "127.0.0.1",
             "port": 0,
             "lifespan": "off",
@@ -93,7 +94,7 @@ class Uvicorn:
             "timeout_graceful_shutdown": 10,
             **config,
         }
-        served = Served(uvicorn.Config(app, ws=OnThisPath, **config))
+        served = Served(uvicorn.Config(app, **config))
         await served.start()
         self.stack.push_async_callback(served.stop)
         return served
