@@ -26,11 +26,13 @@ def client(port):
         print(one.recv())
         with connect(uri) as two:
             print(two.recv())
-            listener = threading.Thread(target=lambda: print(one.recv()))
+            heard = []
+            listener = threading.Thread(target=lambda: heard.append(one.recv()))
             listener.start()
             two.send("hello all")
             print(two.recv())
             listener.join()
+            print(*heard)
 
 
 def serve_until_told():
