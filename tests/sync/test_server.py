@@ -239,8 +239,11 @@ def test_origins_and_path():
 
 def test_max_connections():
     with running(max_connections=1) as server:
-        with connect(server.uri, proxy=None), pytest.raises(InvalidStatus) as caught:
-            connect(server.uri, proxy=None)
+        with connect(server.uri, proxy=None) as ws:
+            ws.send("here?")
+            assert ws.recv() == "here?"
+            with pytest.raises(InvalidStatus) as caught:
+                connect(server.uri, proxy=None)
         assert caught.value.response.status_code == 503
 
 
