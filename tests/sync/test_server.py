@@ -239,12 +239,34 @@ def test_origins_and_path():
 
 def test_max_connections():
     with running(max_connections=1) as server:
-        with connect(server.uri, proxy=None) as ws:
-            ws.send("here?")
-            assert ws.recv() == "here?"
+        with connect(server.uri, proxy=None), pytest.raises(InvalidStatus) as caught:
+            connect(server.uri, proxy=None)
+        assert caught.value.response.status_code == 503
+
+
+def test_a_handshake_has_a_place_before_its_answer():
+    """However slowly a client is answered, no other gets its place meanwhile."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def process_request(connection, request):
+        asked.set()
+        assert answer.wait(20)
+
+    with running(max_connections=1, process_request=process_request) as server:
+        opened = []
+        first = threading.Thread(
+            target=lambda: opened.append(connect(server.uri, proxy=None))
+        )
+        first.start()
+        assert asked.wait(20)
+        try:
             with pytest.raises(InvalidStatus) as caught:
                 connect(server.uri, proxy=None)
+        finally:
+            answer.set()
+            first.join()
         assert caught.value.response.status_code == 503
+        opened[0].close()
 
 
 @pytest.mark.parametrize(

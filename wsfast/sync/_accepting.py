@@ -119,17 +119,20 @@ class _Opening:
             return self._refuse(self.handshake.reject(exc.code, f"{exc}.\n"))
         except TimeoutError:
             return self._refuse(self.handshake.reject(408, TOO_LATE))
-        response = self._response(request)
-        if response.status_code != 101:
-            return self._refuse(response)
-        return self._accept(response, reader.rest)
+        try:
+            response = self._response(request)
+            if response.status_code != 101:
+                return self._refuse(response)
+            return self._accept(response, reader.rest)
+        finally:
+            self.server.leave_place(self)
 
     def _response(self, request: Request) -> Response:
         """Return what to answer, having asked the hooks of the application."""
         server, handshake = self.server, self.handshake
         if not server.should_handle(request):
             return handshake.reject(404, "There is no WebSocket here.\n")
-        if server.is_full():
+        if not server.take_place(self):
             return handshake.reject(503, "Too many connections.\n")
         try:
             connection = server.create_connection(self.stream, server, request)
@@ -174,7 +177,7 @@ class _Opening:
         self.stream.send(octets)
         self.stream.settimeout(None)
         connection.accepted(response, handshake.subprotocol, handshake.deflate)
-        self.server.opened(connection)
+        self.server.opened(connection, self)
         connection.opened(rest)
         self.server.close_if_late(connection)
         return connection

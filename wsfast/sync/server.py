@@ -200,6 +200,7 @@ class Server:
         self._lock = threading.Lock()
         self._connections: set[ServerConnection] = set()
         self._opening: set[Stream] = set()
+        self._places: set[object] = set()
         self._threads: set[threading.Thread] = set()
         self._serving = False
         self._end: tuple[int, str] | None = None
@@ -353,11 +354,29 @@ class Server:
             **self._handshake_arguments,
         )
 
-    def is_full(self) -> bool:
-        """Tell whether there are as many connections as there may be."""
+    def take_place(self, opening: object) -> bool:
+        """
+        Count a client against ``max_connections`` from before it is answered.
+
+        Args:
+            opening: Its handshake, which gives the place back, or to its connection.
+
+        Returns:
+            False if there is no place.
+
+        """
         limit = self.max_connections
         with self._lock:
-            return limit is not None and len(self._connections) >= limit
+            taken = len(self._connections) + len(self._places)
+            if limit is not None and taken >= limit:
+                return False
+            self._places.add(opening)
+            return True
+
+    def leave_place(self, opening: object) -> None:
+        """Give back the place of a handshake that did not become a connection."""
+        with self._lock:
+            self._places.discard(opening)
 
     def opening_begins(self, stream: Stream) -> None:
         """Note a handshake that is in progress."""
@@ -371,9 +390,10 @@ class Server:
         with self._lock:
             self._opening.discard(stream)
 
-    def opened(self, connection: ServerConnection) -> None:
-        """Note a connection."""
+    def opened(self, connection: ServerConnection, opening: object) -> None:
+        """Note a connection; it has the place of its handshake."""
         with self._lock:
+            self._places.discard(opening)
             self._connections.add(connection)
 
     def close_if_late(self, connection: ServerConnection) -> None:
