@@ -24,6 +24,7 @@ from wsfast.exceptions import (
 )
 from wsfast.protocol import DeflateOptions
 from wsfast.sync import ClientConnection, connect, reconnect, unix_connect
+from wsfast.sync._stream import SocketStream, TLSStream
 
 
 def test_plain(echoing):
@@ -200,6 +201,41 @@ def test_silent_server(drips):
             with pytest.raises(HandshakeTimeout, match="opening handshake"):
                 connect(listening.uri, open_timeout=0.5, proxy=None)
             assert time.monotonic() - started < 5
+
+
+def test_the_end_in_tls_behind_the_last_octets():
+    """A peer that says both at once waits for our end; there is no more to read."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        peer = server_tls().wrap_bio(incoming, outgoing, server_side=True)
+
+        def answer() -> None:
+            while True:
+                try:
+                    peer.do_handshake()
+                except ssl.SSLWantReadError:  # noqa: PERF203 - waiting is the work
+                    theirs.sendall(outgoing.read())
+                    incoming.write(theirs.recv(65536))
+                else:
+                    break
+            peer.write(b"last words")
+            with pytest.raises(ssl.SSLWantReadError):
+                peer.unwrap()
+            theirs.sendall(outgoing.read())
+
+        stream = TLSStream(
+            SocketStream(ours), client_tls(), server_hostname="localhost"
+        )
+        stream.settimeout(WAIT_S)
+        with threaded(answer) as outcome:
+            stream.do_handshake()
+            while (data := stream.recv()) is None:
+                pass
+            assert data == b"last words"
+            assert stream.wait(0)
+            assert stream.recv() == b""
+        assert outcome == [None]
 
 
 def test_silence_in_tls():

@@ -241,6 +241,7 @@ class TLSStream(Stream):
         """Return what can be decrypted; None if more has to arrive first."""
         pieces: list[bytes] = []
         size = 0
+        ended = False
         with self._lock:
             while size < RECV_SIZE:
                 try:
@@ -250,13 +251,16 @@ class TLSStream(Stream):
                 except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                     piece = b""
                 if not piece:
-                    if pieces:
-                        break  # the end is for the next call
-                    return b""
+                    ended = True
+                    break
                 pieces.append(piece)
                 size += len(piece)
-            self._more = size >= RECV_SIZE or self._incoming.eof
-        return b"".join(pieces) if pieces else None
+            # The end is for the next call, and may be all that the peer has to say
+            # until it hears of ours.
+            self._more = ended or size >= RECV_SIZE or self._incoming.eof
+        if pieces:
+            return b"".join(pieces)
+        return b"" if ended else None
 
     def wait(self, timeout: float) -> bool:
         return self._more or self._below.wait(timeout)
