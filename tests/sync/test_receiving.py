@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -196,3 +197,15 @@ def test_one_octet_at_a_time():
     with wired() as (ws, peer), threaded(ws.recv) as got:
         peer.send_slowly(frame(TEXT, "slowly " * 30))
     assert got == ["slowly " * 30]
+
+
+def test_a_thread_that_reads_on_keeps_no_message_back():
+    """It may get the lock again before the thread whose message it has read."""
+    with wired() as (ws, peer), threaded(ws.wait_closed):
+        for number in range(10):
+            later = threading.Timer(0.02, peer.frame, (TEXT, str(number)))
+            later.start()
+            assert ws.recv(WAIT_S) == str(number)
+            later.join()
+        peer.close()
+        peer.half_close()

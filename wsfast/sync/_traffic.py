@@ -61,6 +61,8 @@ class Traffic(Protocol):
         # Lock order: _receiving, _reading, _writing, _mutex, the keeper's.
         self._mutex = threading.Lock()  # the state of the protocol
         self._reading = threading.Lock()  # whoever reads the stream
+        self._turn = threading.Condition()  # threads that wait while another reads
+        self._waiters = 0
         self._writing = threading.Lock()  # whoever writes to it
         self._receiving = threading.Lock()  # whoever takes messages
         self._room = threading.Event()  # there is room in the queue
@@ -201,7 +203,7 @@ class Traffic(Protocol):
             try:
                 events = self._read_now()
             finally:
-                self._reading.release()
+                self._stop_reading()
         if self.has_output():
             events |= selectors.EVENT_WRITE
         return events
@@ -238,15 +240,39 @@ class Traffic(Protocol):
         """
         reading = self._reading
         while not what():
-            if deadline is None:
-                reading.acquire()
-            elif not reading.acquire(timeout=max(deadline - time.monotonic(), 0.0)):
-                raise TimeoutError("timed out")
+            if not reading.acquire(False):
+                self._wait_turn(what, deadline)
+                continue
             try:
                 if not what():
                     self._read(deadline)
             finally:
-                reading.release()
+                self._stop_reading()
+
+    def _wait_turn(self, what: Callable[[], bool], deadline: float | None) -> None:
+        """Wait until the thread that reads has read something."""
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError("timed out")
+        with self._turn:
+            self._waiters += 1
+            try:
+                if self._reading.locked() and not what():
+                    self._turn.wait(left)
+            finally:
+                self._waiters -= 1
+
+    def _stop_reading(self) -> None:
+        """
+        Let another thread read, and let all look for what they wait for.
+
+        The one that read may well go on at once: it would get the lock before the
+        others, although it has read what they wait for.
+        """
+        self._reading.release()
+        if self._waiters:
+            with self._turn:
+                self._turn.notify_all()
 
     def _read(self, deadline: float | None) -> None:
         """Receive something and act on it; with ``_reading`` held."""
