@@ -96,6 +96,28 @@ async def test_connections_tasks_and_requests_are_shared(uv: Uvicorn):
     await until(lambda: not served.state.connections and not served.state.tasks)
 
 
+async def test_a_transport_that_gets_its_protocol_late(uv: Uvicorn):
+    """With eager tasks, uvicorn sets it when the application has accepted already."""
+
+    async def app(scope, receive, send):
+        await receive()
+        protocol = served.protocol
+        transport = protocol.transport
+        await send({"type": "websocket.accept"})
+        transport.set_protocol(protocol)
+        while (event := await receive())["type"] == "websocket.receive":
+            await send({**event, "type": "websocket.send"})
+
+    served = await uv.serve(app)
+    ws = await uv.connect(served)
+    for message in ("one", "two" * 50_000):
+        await ws.send(message)
+        assert await asyncio.wait_for(ws.recv(), 20) == message
+    await ws.close()
+    assert ws.close_code == 1000
+    await until(lambda: not served.state.connections)
+
+
 async def test_the_request_limit_counts_handshakes(uv: Uvicorn):
     served = await uv.serve(echo, limit_max_requests=2)
     await uv.connect(served)

@@ -96,6 +96,7 @@ class Site:
             await client.connect(
                 self.uri, transports=WAYS[way][1], wait_timeout=LIMIT_S, **options
             )
+            loops = [client.eio.read_loop_task, client.eio.write_loop_task]
             try:
                 yield client
             finally:
@@ -104,6 +105,10 @@ class Site:
                     await client.emit("throw_me_out")
                     await until(lambda: not client.connected)
                 await client.disconnect()
+                if way == "polling":  # it would go on, with a session of its own
+                    for task in loops:
+                        task.cancel()
+                    await asyncio.wait(loops, timeout=LIMIT_S)
 
     def raw(self) -> Any:
         """Connect a WebSocket that speaks Engine.IO by hand."""
@@ -132,7 +137,10 @@ async def serving(uv: Uvicorn, way: str, **options: Any) -> AsyncIterator[Site]:
             site.uri = served.uri(scheme="http", target="")
             stack.push_async_callback(served.stop)
         yield site
-        # Those of clients that polled, python-engineio forgets some time later.
+        # Those that polled, python-engineio forgets after its next ping to them.
+        if way == "polling":
+            for sock in list(site.sio.eio.sockets.values()):
+                await sock.close(wait=False, abort=True)
         await until(lambda: all(s.closed for s in site.sio.eio.sockets.values()))
         assert not site.sio.environ
     await site.sio.shutdown()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import gc
+import os
 import socket
+import weakref
 
 import pytest
 
@@ -61,9 +65,9 @@ async def owned():
     return owner, Peer(there)
 
 
-def adopt(owner, listener=None):
+def adopt(owner, listener=None, keep=True):
     """Have the reactor take an owner's transport over; return link and connection."""
-    link = reactor_for(asyncio.get_running_loop()).adopt(owner.transport)
+    link = reactor_for(asyncio.get_running_loop()).adopt(owner.transport, keep)
     if link is None:
         return None, None
     options = Options(ping_interval=None, close_timeout=1)
@@ -293,3 +297,45 @@ async def test_handle_upgrade(pair: Pair):
         await until(lambda: owners[0].lost)
     http.close()
     await http.wait_closed()
+
+
+async def test_a_transport_that_is_not_kept():
+    """It ends at once, unheard by its owner; the connection goes on without it."""
+    owner, peer = await owned()
+    address = owner.transport.get_extra_info("peername")
+    link, ws = adopt(owner, keeps := Keeps(), keep=False)
+    assert owner.transport.is_closing()
+    link.write(b"hello")
+    start(link, ws)
+    assert await peer.read() == b"hello"
+    transport = weakref.ref(owner.transport)
+    owner.transport = None
+    await until(lambda: gc.collect() >= 0 and transport() is None)
+    peer.send_texts("one", "echo")
+    assert await peer.messages(1) == ["echo"]
+    assert ws.remote_address == address
+    assert link.transport is None
+    ws.close()
+    (close,) = await peer.frames(1)
+    peer.send(peer.frame(CLOSE, close.payload))
+    await until(lambda: keeps.code == 1000)
+    assert await peer.read() == b""
+    assert keeps.got == ["one", "echo"]
+    assert owner.lost == []
+    peer.close()
+
+
+async def test_without_a_descriptor_more_the_transport_is_kept(monkeypatch):
+    def refuse(fd):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    owner, peer = await owned()
+    monkeypatch.setattr(os, "dup", refuse)
+    link, ws = adopt(owner, keeps := Keeps(), keep=False)
+    monkeypatch.undo()
+    start(link, ws)
+    peer.send_texts("one")
+    await until(lambda: keeps.got == ["one"])
+    assert link.transport is owner.transport
+    peer.close()
+    await until(lambda: owner.lost)

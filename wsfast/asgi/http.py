@@ -20,11 +20,13 @@ Fields = Iterable[tuple[bytes, bytes]]
 _SHARED_LINE = 200
 #: What every client has for itself, or should have.
 _OWN = (b"sec-websocket-key", b"cookie", b"authorization")
+_NAMES = {name: name for name in _OWN}
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:
     name, _, value = line.partition(b":")
-    return name.lower(), value.strip(b" \t")
+    name = name.lower()
+    return _NAMES.get(name, name), value.strip(b" \t")
 
 
 #: Clients say the same of themselves; so connections hold the same objects.

@@ -141,6 +141,7 @@ class WebSocketProtocol(asyncio.Protocol):
         "_early",
         "_link",
         "_lost",
+        "_prefix",
         "_reader",
         "_response",
         "_scope",
@@ -207,6 +208,10 @@ class WebSocketProtocol(asyncio.Protocol):
         """Begin on the transport over which uvicorn has read the request."""
         self.transport = cast(asyncio.Transport, transport)
         self._server_state.connections.add(self)
+        self._prefix = ""
+        if self.logger.level <= TRACE_LOG_LEVEL:
+            client = get_remote_addr(self.transport)
+            self._prefix = "{}:{} - ".format(*client) if client else ""
         self._trace("made")
 
     def data_received(self, data: bytes) -> None:
@@ -258,6 +263,8 @@ class WebSocketProtocol(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Take the news that the transport has ended."""
         link = self._link
+        if link is self.transport:
+            return  # the link has the socket; it tells of the end
         if link is not None:
             # Whoever the transport told before, it does no harm to hear it twice.
             lost = getattr(link, "transport_lost", None) or link.connection_lost
@@ -413,9 +420,8 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _trace(self, what: str) -> None:
         if self.logger.level <= TRACE_LOG_LEVEL:
-            client = get_remote_addr(self.transport)
-            prefix = "{}:{} - ".format(*client) if client else ""
-            self.logger.log(TRACE_LOG_LEVEL, "%sWebSocket connection %s", prefix, what)
+            text = "%sWebSocket connection %s"
+            self.logger.log(TRACE_LOG_LEVEL, text, self._prefix, what)
 
     # ---- receive() and send(), where the channel does not do it by itself ----
 
@@ -539,7 +545,10 @@ class WebSocketProtocol(asyncio.Protocol):
             return
         self._stage = _DONE
         self._server_state.total_requests += 1
-        link = self._link = link_for(transport, self.reactor)
+        link: Any = link_for(transport, self.reactor, keep=False)
+        self._link = link
+        if link.transport is None:
+            self.transport = link
         connection = ServedConnection(
             link,
             self._settings.options_for(message.get("max_size")),

@@ -306,14 +306,17 @@ cdef class Reactor(Driver):
         if acceptor is not None:
             acceptor.stop()
 
-    def adopt(self, transport):
+    def adopt(self, transport, keep=True):
         """
         Take over the socket of an asyncio transport.
 
         Args:
             transport: A transport from which nothing more is to be read or written by
-                its owner. It is closed through its own ``abort()`` in the end; its
+                its owner.
+            keep: Keep it. It is closed through its own ``abort()`` in the end; its
                 owner's ``connection_lost()`` is called then, or if the owner closes it.
+                Otherwise it ends now, without its owner hearing of it, and its memory
+                with it: the link goes on with a descriptor of its own.
 
         Returns:
             The link, or None if its socket can't be taken over: TLS, no socket, or
@@ -333,14 +336,32 @@ cdef class Reactor(Driver):
         except (AttributeError, NotImplementedError):
             return None
         wsf_prepare_socket(sock.fileno(), sock.family)
+        if not keep:
+            link = self._duplicate(sock.fileno())
+            if link is not None:
+                transport.set_protocol(_NOBODY)
+                transport.close()
+                return link
         link = self._link(sock.fileno(), transport)
         transport.set_protocol(Adopted(link, owner))
         return link
+
+    def _duplicate(self, int fd):
+        """Return a link with a descriptor of its own; None if there is none left."""
+        try:
+            fd = os.dup(fd)
+        except OSError:
+            return None
+        return self._link(fd, None)
 
     def _link(self, int fd, transport):
         link = ReactorLink(self, fd, transport)
         self._register(link, False)
         return link
+
+
+#: The protocol of transports that have lost their socket to a link.
+_NOBODY = asyncio.Protocol()
 
 
 class Adopted(asyncio.Protocol):

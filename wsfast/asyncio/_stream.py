@@ -338,7 +338,11 @@ def _raise(exc: BaseException) -> None:
 
 
 def link_for(
-    transport: asyncio.Transport, reactor: bool, link: StreamLink | None = None
+    transport: asyncio.Transport,
+    reactor: bool,
+    link: StreamLink | None = None,
+    *,
+    keep: bool = True,
 ) -> Link:
     """
     Return a link over a transport on which no octet is to be read for others.
@@ -347,12 +351,14 @@ def link_for(
         transport: The transport; the link has it for itself from now on.
         reactor: Have the reactor take over its socket, where that is possible.
         link: A link that runs on the transport already.
+        keep: Keep the transport, for an owner that is to hear of its end. Otherwise it
+            ends at once if the reactor has taken over; the link is not over it then.
 
     """
     loop = asyncio.get_running_loop()
     if reactor:
         driver: Any = reactor_for(loop)
-        adopted = None if driver is None else driver.adopt(transport)
+        adopted = None if driver is None else driver.adopt(transport, keep)
         if adopted is not None:
             return cast(Link, adopted)
     if link is None:
