@@ -121,6 +121,32 @@ cdef extern from "wsf_parser.h" nogil:
     bint wsf_parser_fin(const wsf_parser *s)
 
 
+cdef extern from "wsf_events.h" nogil:
+    ctypedef enum wsf_field:
+        WSF_FIELD_NONE
+        WSF_FIELD_COMMENT
+        WSF_FIELD_DATA
+        WSF_FIELD_EVENT
+        WSF_FIELD_ID
+        WSF_FIELD_RETRY
+
+    ctypedef struct wsf_lines:
+        pass
+
+    ctypedef struct wsf_line:
+        const uint8_t *data
+        size_t len
+        bint end
+
+    bint wsf_lines_next(wsf_lines *s, const uint8_t **cursor, const uint8_t *end,
+                        wsf_line *piece)
+    wsf_field wsf_event_field(const uint8_t *line, size_t len, size_t *value)
+    bint wsf_event_retry(const uint8_t *value, size_t len, uint32_t *ms)
+    bint wsf_event_is_line(const uint8_t *data, size_t len)
+    size_t wsf_event_data_size(const uint8_t *data, size_t len)
+    uint8_t *wsf_event_data_encode(uint8_t *dst, const uint8_t *data, size_t len)
+
+
 cdef extern from "wsf_poller.h" nogil:
     enum:
         WSF_READABLE

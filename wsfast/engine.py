@@ -1,5 +1,5 @@
 """
-The engine: masking, UTF-8, frames and messages, for authors of libraries.
+The engine: masking, UTF-8, frames, messages, event streams: for authors of libraries.
 
 Its functions and classes come from the C extension or, where that is not built, from
 their pure Python twins; ``KERNEL`` tells which. Two environment variables, read once,
@@ -13,6 +13,7 @@ import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from wsfast._event_types import Event, EventError
 from wsfast._frame_types import (
     BINARY,
     CLOSE,
@@ -53,6 +54,9 @@ __all__ = [
     "PONG",
     "TEXT",
     "Control",
+    "Event",
+    "EventError",
+    "EventParser",
     "Frame",
     "FrameError",
     "FrameParser",
@@ -60,6 +64,7 @@ __all__ = [
     "MessageParser",
     "Utf8Validator",
     "decode_utf8",
+    "encode_event",
     "encode_frame",
     "encode_header",
     "is_valid_utf8",
@@ -88,6 +93,7 @@ def _is_pure() -> bool:
 
 if not TYPE_CHECKING and _is_pure():
     from wsfast._pure import *  # noqa: F403
+    from wsfast._pure_events import *  # noqa: F403
     from wsfast._pure_frames import *  # noqa: F403
     from wsfast._pure_writer import *  # noqa: F403
 else:
@@ -104,6 +110,7 @@ else:
         masking_key,
         unmask_inplace,
     )
+    from wsfast._events import EventParser, encode_event
     from wsfast._frame_parser import FrameParser
     from wsfast._frames import MessageParser
     from wsfast._writer import FrameWriter

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import wsfast.engine
 
+TYPES = ("_frame_types", "_event_types")
 MODULES = {
-    "c": ("_frame_types", "_engine", "_frame_parser", "_frames", "_writer"),
-    "python": ("_frame_types", "_pure", "_pure_frames", "_pure_writer"),
+    "c": (*TYPES, "_engine", "_frame_parser", "_frames", "_writer", "_events"),
+    "python": (*TYPES, "_pure", "_pure_frames", "_pure_writer", "_pure_events"),
 }
 KEY = bytes.fromhex("37fa213d")  # masking-key of the examples in RFC 6455 §5.7
 

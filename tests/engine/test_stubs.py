@@ -17,12 +17,13 @@ import sys
 from mypy import stubtest
 
 if sys.argv.pop(1) == "python":
-    import wsfast._pure, wsfast._pure_frames, wsfast._pure_writer
+    import wsfast._pure, wsfast._pure_events, wsfast._pure_frames, wsfast._pure_writer
 
     sys.modules["wsfast._engine"] = wsfast._pure
     sys.modules["wsfast._frame_parser"] = wsfast._pure_frames
     sys.modules["wsfast._frames"] = wsfast._pure_frames
     sys.modules["wsfast._writer"] = wsfast._pure_writer
+    sys.modules["wsfast._events"] = wsfast._pure_events
 sys.exit(stubtest.main())
 """
 
@@ -30,7 +31,7 @@ sys.exit(stubtest.main())
 # What Cython adds to a module, and the one signature it does not tell.
 CYTHON = r"""
 wsfast\..*\.__(pyx_capi|reduce_cython|setstate_cython|test)__
-wsfast\..*\.(FrameParser|MessageParser|FrameWriter)\.__init__
+wsfast\..*\.(FrameParser|MessageParser|FrameWriter|EventParser)\.__init__
 """
 # Two modules of C are one of Python.
 PYTHON = r"""
@@ -44,7 +45,7 @@ wsfast\._frame_parser\.MessageParser
 def test_stubs(name, tmp_path):
     allowed = tmp_path / "allowed"
     allowed.write_text(PYTHON if name == "python" else CYTHON)
-    modules = ["_engine", "_frame_parser", "_frames", "_writer"]
+    modules = ["_engine", "_frame_parser", "_frames", "_writer", "_events"]
     modules = [f"wsfast.{module}" for module in modules]
     config = tmp_path / "mypy.ini"
     config.write_text("[mypy]\nfollow_imports = silent\n")  # the stubs and no more
