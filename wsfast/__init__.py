@@ -36,11 +36,15 @@ if TYPE_CHECKING:
         unix_serve,
     )
     from .engine import (
+        Event,
+        EventError,
+        EventParser,
         FrameParser,
         FrameWriter,
         MessageParser,
         Utf8Validator,
         decode_utf8,
+        encode_event,
         encode_frame,
         encode_header,
         is_valid_utf8,
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
         mask_into,
         unmask_inplace,
     )
+    from .eventsource import EventSource, EventSourceClient
     from .exceptions import (
         ConcurrencyError,
         ConnectionClosed,
@@ -81,6 +86,11 @@ __all__ = [
     "ConnectionClosedError",
     "ConnectionClosedOK",
     "DeflateOptions",
+    "Event",
+    "EventError",
+    "EventParser",
+    "EventSource",
+    "EventSourceClient",
     "FrameParser",
     "FrameWriter",
     "HandshakeError",
@@ -114,6 +124,7 @@ __all__ = [
     "broadcast",
     "connect",
     "decode_utf8",
+    "encode_event",
     "encode_frame",
     "encode_header",
     "is_valid_utf8",
@@ -129,8 +140,10 @@ _HOMES = {
     "asyncio": "ClientConnection Connection Listener Prepared Reconnecting "
     "ReconnectingThread Server ServerConnection basic_auth broadcast connect serve "
     "unix_connect unix_serve",
-    "engine": "FrameParser FrameWriter MessageParser Utf8Validator decode_utf8 "
-    "encode_frame encode_header is_valid_utf8 mask mask_into unmask_inplace",
+    "engine": "Event EventError EventParser FrameParser FrameWriter MessageParser "
+    "Utf8Validator decode_utf8 encode_event encode_frame encode_header is_valid_utf8 "
+    "mask mask_into unmask_inplace",
+    "eventsource": "EventSource EventSourceClient",
     "exceptions": "ConcurrencyError ConnectionClosed ConnectionClosedError "
     "ConnectionClosedOK HandshakeError HandshakeTimeout InvalidHandshake "
     "InvalidPayload InvalidStatus InvalidURI PayloadTooBig PolicyViolation "

@@ -11,7 +11,7 @@ class Event(NamedTuple):
 
     Attributes:
         event: Its type, ``"message"`` where the stream names none.
-        data: Its data; lines are separated by ``"\\n"``.
+        data: Its data; its lines are separated by LF.
         id: The last event ID at this event, its own or an earlier one.
 
     """

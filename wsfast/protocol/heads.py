@@ -513,7 +513,7 @@ class _H11Body:
         import h11
 
         self.h11 = h11
-        self.connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 30)
+        self.connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 16)
         request = h11.Request(method="GET", target="/", headers=[("Host", "-")])
         self.connection.send(request)
         self.connection.send(h11.EndOfMessage())

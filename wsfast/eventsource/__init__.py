@@ -1,0 +1,28 @@
+"""
+Event streams (server-sent events, WHATWG HTML §9.2), both sides.
+
+:class:`EventSource` is one at its server, for any server; :class:`History` keeps events
+for clients that come back. :class:`EventSourceClient` is the client.
+"""
+
+from __future__ import annotations
+
+from ..engine import Event, EventError, EventParser, encode_event
+from .client import EventSourceClient
+from .exceptions import EventSourceClosed, InvalidContentType, UnexpectedStatus
+from .history import EncodedEvent, History
+from .server import EventSource
+
+__all__ = [
+    "EncodedEvent",
+    "Event",
+    "EventError",
+    "EventParser",
+    "EventSource",
+    "EventSourceClient",
+    "EventSourceClosed",
+    "History",
+    "InvalidContentType",
+    "UnexpectedStatus",
+    "encode_event",
+]
