@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.compliance.cases import SETS
 from tests.compliance.suite import ROLES, SuiteMissingError, run_suite
+from tests.compliance.threads import run_threads
 from tests.support.process import ROOT
 from tests.support.targets import TARGETS, chosen
 
@@ -21,7 +22,7 @@ def main() -> int:
     parser.add_argument("--target", choices=TARGETS, default=chosen().name)
     parser.add_argument("--role", choices=[*ROLES, "uvicorn", "both"], default="both")
     parser.add_argument(
-        "--path", choices=["reactor", "transport", "both"], default="both"
+        "--path", choices=["reactor", "transport", "threads", "both"], default="both"
     )
     parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
     parser.add_argument(
@@ -44,6 +45,14 @@ def main() -> int:
         for path in target.paths if options.path == "both" else (options.path,):
             out = options.out / f"uvicorn-{path}"
             verdict = run_uvicorn(path, options.cases, loop=options.loop, out=out)
+            print(verdict.line(), flush=True)
+            if verdict.failures or not verdict.total:
+                return 1
+        return 0
+    if options.path == "threads":
+        for role in ROLES if options.role == "both" else (options.role,):
+            out = options.out / f"{role}-threads"
+            verdict = run_threads(role, options.cases, out=out)
             print(verdict.line(), flush=True)
             if verdict.failures or not verdict.total:
                 return 1

@@ -1,4 +1,4 @@
-"""The Autobahn testsuite, both roles on both paths: OK, nothing less."""
+"""The Autobahn testsuite, both roles on every path: OK, nothing less."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from tests.compliance.cases import COUNTS, INFORMATIONAL, judge
 from tests.compliance.suite import run_suite
+from tests.compliance.threads import run_threads
 from tests.support.targets import chosen
 
 TARGET = chosen()
@@ -56,6 +57,17 @@ def run(role: str, path: str, cases: str, out: Path, **options: str) -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_messages_frames_and_closing(role: str, path: str, tmp_path: Path) -> None:
     run(role, path, "quick", tmp_path)
+
+
+@pytest.mark.needs("python2.7")
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not TARGET.own, reason="the target is not wsfast")
+@pytest.mark.parametrize("role", ROLES)
+def test_threads(role: str, tmp_path: Path) -> None:
+    verdict = run_threads(role, "quick", out=tmp_path, limit_s=280)
+    assert not verdict.failures, verdict.line()
+    assert verdict.total == COUNTS["quick"], verdict.line()
 
 
 @pytest.mark.needs("python2.7")
