@@ -17,14 +17,17 @@ from wsfast.exceptions import (
     HandshakeTimeout,
     InvalidMessage,
     InvalidProxy,
+    InvalidProxyMessage,
+    InvalidProxyStatus,
     InvalidStatus,
     InvalidURI,
     NegotiationError,
     SecurityError,
 )
-from wsfast.protocol import DeflateOptions
+from wsfast.protocol import DeflateOptions, Headers, Request, Response
 from wsfast.sync import ClientConnection, connect, reconnect, unix_connect
 from wsfast.sync._stream import SocketStream, TLSStream
+from wsfast.sync.client import process_exception
 
 
 def test_plain(echoing):
@@ -343,6 +346,46 @@ def test_redirect_with_a_socket():
         sock = socket.create_connection(("127.0.0.1", server.port))
         with pytest.raises(ValueError, match="preexisting socket"):
             connect(server.uri, sock=sock)
+
+
+def test_on_request():
+    def process_request(ws, request):
+        if request.path == "/":
+            response = ws.respond(302, "")
+            response.headers["Location"] = "/next"
+            return response
+        return None
+
+    paths = []
+
+    def sign(request):
+        paths.append(request.path)
+        request.headers["X-Signed"] = f"by me for {request.path}"
+
+    def other(request):
+        return Request("/elsewhere", request.headers)
+
+    def spoil(request):
+        del request.headers["Upgrade"]
+
+    with running(process_request=process_request) as server:
+        with connect(server.uri, proxy=None, on_request=sign) as ws:
+            assert paths == ["/", "/next"]
+            assert ws.request.headers["X-Signed"] == "by me for /next"
+        with connect(server.uri, proxy=None, on_request=other) as ws:
+            assert ws.request.path == "/elsewhere"
+        with pytest.raises(ValueError, match="set by the opening handshake"):
+            connect(server.uri, proxy=None, on_request=spoil)
+
+
+def test_errors_of_a_proxy_may_go_away():
+    busy, denied = (
+        InvalidProxyStatus(Response(status, "", Headers())) for status in (503, 403)
+    )
+    reset = InvalidProxyMessage("none")
+    reset.__cause__ = ConnectionResetError()
+    assert process_exception(busy) is process_exception(reset) is None
+    assert process_exception(denied) is denied
 
 
 def test_reconnect_goes_on():

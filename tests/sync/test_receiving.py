@@ -129,6 +129,48 @@ def test_one_thread_at_a_time():
         assert got == ["one"]
 
 
+def test_all_that_has_arrived():
+    with wired(max_queue=None) as (ws, peer):
+        with pytest.raises(TimeoutError):
+            ws.recv_many(timeout=0)
+        for number in range(10):
+            peer.frame(TEXT, str(number))
+        pong = ws.ping(b"behind them")
+        assert peer.recv().opcode == PING
+        peer.frame(PONG, b"behind them")
+        assert pong.wait(WAIT_S)
+        assert ws.recv_many(limit=3) == ["0", "1", "2"]
+        assert ws.recv_many() == [str(number) for number in range(3, 10)]
+        peer.frame(BINARY, b"more")
+        assert ws.recv_many(timeout=WAIT_S) == [b"more"]
+        peer.close(1000)
+        with pytest.raises(ConnectionClosedOK):
+            ws.recv_many()
+
+
+def test_streaming_that_was_interrupted_loses_nothing():
+    class SignalledError(Exception):
+        """Raised as by a signal, while nothing has come."""
+
+    def interrupt(what, deadline):
+        del ws._wait
+        raise SignalledError
+
+    for receive in (lambda: ws.recv(WAIT_S), lambda: "".join(ws.recv_streaming())):
+        with wired() as (ws, peer):
+            ws._wait = interrupt
+            with pytest.raises(SignalledError):
+                next(ws.recv_streaming())
+            peer.frame(TEXT, "a", fin=False)
+            with pytest.raises(TimeoutError):
+                ws.recv(0.1)
+            peer.frame(CONT, "b", fin=False)
+            peer.frame(CONT, "c")
+            assert receive() == "abc"
+            peer.frame(TEXT, "next")
+            assert ws.recv_many(timeout=WAIT_S) == ["next"]
+
+
 def test_streaming():
     with wired() as (ws, peer):
         peer.frame(TEXT, "a", fin=False)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import select
+import signal
 import socket
 import threading
 import time
 
 import pytest
 
-from tests.faults.rawpeer import BINARY, CONT, PING, PONG, TEXT
+from tests.faults.rawpeer import BINARY, CONT, PING, PONG, TEXT, EndedError
 from tests.sync.conftest import WAIT_S, threaded, wired
 from wsfast.exceptions import (
     ConcurrencyError,
@@ -91,6 +93,99 @@ def test_no_message_between_fragments():
             go_on.set()
         kinds = [peer.recv().opcode for _ in range(4)]
         assert kinds == [TEXT, PING, CONT, CONT]
+
+
+def test_fragments_by_hand():
+    with wired() as (ws, peer):
+        ws.send("a", fin=False)
+        with pytest.raises(TypeError, match="uniform types"):
+            ws.send(b"b")
+        with pytest.raises(UnicodeEncodeError):
+            ws.send("\ud800")
+        with threaded(ws.send, "of another thread") as got:
+            pass
+        assert isinstance(got[0], ConcurrencyError)
+        assert not ws.send_nowait("neither")
+        ws.ping(b"control frames may")
+        ws.send("", fin=False)
+        ws.send("c")
+        ws.send("whole")
+        got = [peer.recv()[:3] for _ in range(5)]
+        assert got == [
+            (TEXT, b"a", False),
+            (PING, b"control frames may", True),
+            (CONT, b"", False),
+            (CONT, b"c", True),
+            (TEXT, b"whole", True),
+        ]
+        with pytest.raises(TypeError, match="fin=False"):
+            ws.send(["a"], fin=False)
+        ws.send(b"half", fin=False)
+        with threaded(peer.until_close) as got:
+            ws.close()
+    assert got[0][1].code == 1011
+
+
+def test_many_messages_in_one_go():
+    with wired() as (ws, peer):
+        ws.send_many(["é", b"\xff", bytearray(b"b"), memoryview(b"c")])
+        ws.send_many([])
+        for wrong in (["not sent", 42], ["not sent", "\ud800"]):
+            with pytest.raises((TypeError, UnicodeEncodeError)):
+                ws.send_many(wrong)
+        ws.send("last")
+        assert [peer.recv()[:2] for _ in range(5)] == [
+            (TEXT, "é".encode()),
+            (BINARY, b"\xff"),
+            (BINARY, b"b"),
+            (BINARY, b"c"),
+            (TEXT, b"last"),
+        ]
+
+
+def test_send_without_waiting():
+    with wired() as (ws, peer):
+        sent = 0
+        while ws.send_nowait(bytes(50_000)):
+            sent += 1
+            assert sent < 1000
+        assert ws.buffered_amount > 64 * 1024
+        for _ in range(sent):
+            assert len(peer.recv().payload) == 50_000
+        with pytest.raises(TypeError):
+            ws.send_nowait(["a"])
+        peer.close(1000)
+        peer.half_close()
+        ws.wait_closed(WAIT_S)
+        with pytest.raises(ConnectionClosedOK):
+            ws.send_nowait("x")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="there are no signals")
+def test_nothing_follows_a_frame_that_was_interrupted():
+    class SignalledError(Exception):
+        """Raised by the signal."""
+
+    def interrupt(number, frame):
+        raise SignalledError
+
+    main = threading.get_ident()
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with wired() as (ws, peer):
+
+            def send_signal():
+                assert select.select([peer.sock], [], [], WAIT_S)[0]  # half is sent
+                signal.pthread_kill(main, signal.SIGUSR1)
+
+            with threaded(send_signal), pytest.raises(SignalledError):
+                ws.send(bytes(50_000_000))
+            with pytest.raises(ConnectionClosedError):
+                ws.send("behind half a frame")
+            with pytest.raises(EndedError):
+                peer.recv()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_many_threads_send_whole_frames():

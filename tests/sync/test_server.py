@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import socket
 import threading
 import time
@@ -16,8 +17,12 @@ from tests.sync.conftest import WAIT_S, echo, running, threaded
 from wsfast.exceptions import (
     ConnectionClosedError,
     ConnectionClosedOK,
+    HandshakeError,
+    HandshakeTimeout,
+    InvalidOrigin,
     InvalidStatus,
 )
+from wsfast.protocol import Headers, Response
 from wsfast.sync import (
     ServerConnection,
     basic_auth,
@@ -132,7 +137,59 @@ def test_shutdown_during_a_handshake():
         while not server.server._opening:
             time.sleep(0.01)
         server.server.shutdown()
+        assert peer.head().status == 503
         assert peer.ended() in ("eof", "reset")
+
+
+@contextlib.contextmanager
+def on_signal(act):
+    """Have a signal call a function; gives what sends one to this thread, the main."""
+    before = signal.signal(signal.SIGUSR1, lambda *_: act())
+    main = threading.get_ident()
+    try:
+        yield lambda: signal.pthread_kill(main, signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="there are no signals")
+def test_shutdown_in_a_signal_handler():
+    """It interrupts ``serve_forever()``, which does the work then."""
+    server = serve(echo, "127.0.0.1", 0)
+    uri = f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
+
+    def client():
+        with connect(uri, proxy=None) as ws:
+            ws.send("x")
+            ws.recv(WAIT_S)
+            interrupt()
+            with pytest.raises(ConnectionClosedError):
+                ws.recv(WAIT_S)
+            return ws.close_code
+
+    with on_signal(lambda: server.shutdown(code=1012)) as interrupt:
+        with threaded(client) as got:
+            server.serve_forever()
+            assert server.fileno() == -1
+        server.shutdown()
+    assert got == [1012]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="there are no signals")
+def test_a_second_signal_cuts_what_is_left():
+    server = serve(echo, "127.0.0.1", 0, close_timeout=300, drain_timeout=300)
+    port = server.socket.getsockname()[1]
+
+    def client():
+        with rawpeer.opened(port) as peer:
+            interrupt()
+            assert peer.recv().opcode == rawpeer.CLOSE
+            interrupt()
+            return peer.ended()
+
+    with on_signal(server.shutdown) as interrupt, threaded(client) as got:
+        server.serve_forever()
+    assert got[0] in ("eof", "reset")
 
 
 def test_shutdown_without_serving_and_twice():
@@ -235,6 +292,78 @@ def test_origins_and_path():
             with pytest.raises(InvalidStatus) as caught:
                 connect(other, proxy=None)
             assert caught.value.response.status_code == status
+
+
+@pytest.mark.parametrize("answer", [418, None], ids=["answers", "looks on"])
+@pytest.mark.parametrize(
+    ("octets", "options", "kind", "status", "path"),
+    [
+        (b"GET / HTTP/1.1\r\nbad\r\n\r\n", {}, HandshakeError, 400, None),
+        (b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n", {}, HandshakeError, 426, "/a"),
+        (
+            rawpeer.request("/a", extra=("Origin: http://evil",)),
+            {"origins": ["http://good"]},
+            InvalidOrigin,
+            403,
+            "/a",
+        ),
+        (rawpeer.request("/a"), {"path": "/b"}, HandshakeError, 404, "/a"),
+        (b"GET / HTTP/1.1\r\n", {"open_timeout": 0.1}, HandshakeTimeout, 408, None),
+        (rawpeer.request("/a"), {"max_connections": 0}, HandshakeError, 503, "/a"),
+    ],
+    ids=["malformed", "plain", "origin", "path", "late", "full"],
+)
+def test_on_handshake_error(octets, options, kind, status, path, answer):
+    found = []
+
+    def hook(exc, request):
+        found.append((exc, None if request is None else request.path))
+        return Response(answer, "No", Headers()) if answer else None
+
+    with running(on_handshake_error=hook, **options) as server:
+        with rawpeer.tcp(server.port) as peer:
+            peer.send(octets)
+            assert peer.head().status == (answer or status)
+            peer.ended()
+    [(exc, asked)] = found
+    assert isinstance(exc, kind)
+    assert (exc.code, asked) == (status, path)
+
+
+@pytest.mark.parametrize("useless", [101, 200, None])
+def test_on_handshake_error_that_is_of_no_use(useless, caplog):
+    def hook(exc, request):
+        assert isinstance(exc, ZeroDivisionError)
+        return Response(useless, "OK", Headers()) if useless else 1 / 0
+
+    def fail(ws, request):
+        raise ZeroDivisionError
+
+    with running(on_handshake_error=hook, process_request=fail) as server:
+        with pytest.raises(InvalidStatus) as caught:
+            connect(server.uri, proxy=None)
+    assert caught.value.response.status_code == 500
+    assert "hook failed" in caplog.text
+    caplog.get_records("call").clear()
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_max_pending_handshakes(secure):
+    ssl = server_tls() if secure else None
+    with running(max_pending_handshakes=2, ssl=ssl) as server:
+        with contextlib.ExitStack() as stack:
+            slow = []
+            for _ in range(3):
+                slow.append(stack.enter_context(rawpeer.tcp(server.port)))
+                while len(server.server._waiting) < min(len(slow), 2):
+                    time.sleep(0.01)
+            if secure:
+                assert slow[0].ended() in ("eof", "reset")
+            else:
+                slow[0].send(b"GET")  # too late
+                assert slow[0].head().status == 503
+                slow[2].send(rawpeer.request())
+                assert slow[2].head().status == 101
 
 
 def test_max_connections():

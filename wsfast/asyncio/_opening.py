@@ -12,8 +12,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-from ..exceptions import HandshakeTimeout, InvalidHandshake
 from ..protocol.heads import HeadError, HeadReader, parse_request, whole_head
+from ..protocol.refusals import (
+    FAILED,
+    NO_WEBSOCKET,
+    SHUTTING_DOWN,
+    TIMED_OUT,
+    ask_about,
+    name_of,
+    refused,
+    timed_out,
+)
 
 if TYPE_CHECKING:
     from ..protocol.extension_frames import Agreed
@@ -28,9 +37,6 @@ __all__ = ["Opening", "open_at_once"]
 MAX_REST = 64 * 1024
 
 TOO_EARLY = "Too many octets before the response.\n"
-FAILED = (
-    "Failed to open a WebSocket connection.\nSee server log for more information.\n"
-)
 
 
 def open_at_once(server: Reception, link: Link, data: bytes) -> bool:
@@ -165,7 +171,7 @@ class Opening:
         self.request = request
         self.rest = rest
         if not server.should_handle(request):
-            self.refuse(404, "There is no WebSocket here.\n")
+            self.refuse(404, NO_WEBSOCKET)
         elif not server.has_hooks:
             self._respond(None)
         elif len(rest) > MAX_REST:
@@ -219,7 +225,7 @@ class Opening:
         if response.status_code != 101:
             self._refuse(response)
         elif server.closing:
-            self.refuse(503, "The server is shutting down.\n")
+            self.refuse(503, SHUTTING_DOWN)
         else:
             self._open(response)
 
@@ -255,10 +261,10 @@ class Opening:
         try:
             result = hook(*args)
         except Exception as exc:
-            result = self._failure(_name(hook), exc)
+            result = self._failure(name_of(hook), exc)
         if isinstance(result, Awaitable):
             self.task = self.server.get_loop().create_task(
-                self._wait(then, result, _name(hook))
+                self._wait(then, result, name_of(hook))
             )
         else:
             then(result)
@@ -302,28 +308,18 @@ class Opening:
         if self.done:
             return
         if error is None:
-            error = InvalidHandshake(text.rstrip())
-            error.code = status
+            error = refused(status, text)
         self._refuse(self._ask_about(error, self.server.reject(status, text)))
 
     def _time_out(self, status: int) -> None:
-        error = HandshakeTimeout("timed out during opening handshake")
-        error.code = status
-        self.refuse(status, "The opening handshake timed out.\n", error)
+        self.refuse(status, TIMED_OUT, timed_out(status))
 
     def _ask_about(self, error: Exception, response: Response) -> Response:
         """Have ``on_handshake_error`` replace a response that refuses, if it wants."""
-        hook = self.server.on_handshake_error
-        if hook is None:
-            return response
-        try:
-            other = hook(error, self.request)
-            if other is not None and not 300 <= other.status_code < 600:
-                raise ValueError(f"status {other.status_code} does not refuse a client")
-        except Exception as exc:
-            self.server.logger.error("%s failed", _name(hook), exc_info=exc)
-            return response
-        return response if other is None else other
+        server = self.server
+        return ask_about(
+            server.on_handshake_error, error, self.request, response, server.logger
+        )
 
     def _refuse(self, response: Response) -> None:
         if self.done:
@@ -348,7 +344,3 @@ class Opening:
         self.reader = None
         self.link.driver.cancel(self)
         self.server.opening_done(self, refused)
-
-
-def _name(hook: Callable[..., Any]) -> str:
-    return getattr(hook, "__name__", type(hook).__name__)

@@ -14,6 +14,11 @@ from typing import TYPE_CHECKING, Any, cast
 from ..exceptions import InvalidHandshake
 from ..protocol.heads import Limits, parse_request
 from ..protocol.http import Request, Response
+from ..protocol.refusals import (
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_HANDSHAKES,
+    HandshakeErrorHook,
+)
 from ..protocol.server import ServerHandshake
 from ._accepted import ServerConnection
 from ._members import Members
@@ -27,10 +32,9 @@ if TYPE_CHECKING:
     from .listener import Listener
     from .server import Server
 
-__all__ = ["HandshakeErrorHook", "Hook", "Reception"]
+__all__ = ["Hook", "Reception"]
 
 Hook = Awaitable["Response | None"] | Response | None
-HandshakeErrorHook = Callable[[Exception, "Request | None"], "Response | None"]
 
 
 class Reception:
@@ -93,7 +97,7 @@ class Reception:
         if self.open_timeout is not None:
             link.driver.schedule(opening, since + self.open_timeout)
         if full:
-            opening.refuse(503, "There are too many connections.\n")
+            opening.refuse(503, TOO_MANY_CONNECTIONS)
             return
         if data:
             opening.data_received(data)
@@ -102,7 +106,7 @@ class Reception:
             and len(self._reading) + len(self._deciding) > self.max_pending_handshakes
         ):
             oldest = next(iter(self._reading))
-            oldest.refuse(503, "There are too many opening handshakes.\n")
+            oldest.refuse(503, TOO_MANY_HANDSHAKES)
 
     def opening_decides(self, opening: Opening) -> None:
         """Note that the request is there, and that hooks decide about it."""

@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from types import TracebackType
 from typing import Any, Literal
 
 from ..exceptions import (
     HandshakeTimeout,
-    InvalidMessage,
-    InvalidProxyStatus,
     InvalidStatus,
-    ProxyError,
     SecurityError,
 )
 from ..protocol.client import ClientHandshake
@@ -24,6 +20,7 @@ from ..protocol.headers import HeadersLike, validate_subprotocols
 from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import USER_AGENT, Request, Response
 from ..protocol.options import Options
+from ..protocol.retrying import HEALTHY_S, backoff, process_exception
 from ..protocol.uri import (
     MAX_REDIRECTS,
     parse_uri,
@@ -57,59 +54,9 @@ __all__ = [
 
 OnRequest = Callable[[Request], "Awaitable[Request | None] | Request | None"]
 
-#: A connection that lasted so long was a healthy one, in seconds: reconnect at once.
-HEALTHY_S = 10.0
-
-#: HTTP status that may be another one soon.
-TRANSIENT = frozenset((500, 502, 503, 504))
-
 
 class ClientConnection(Connection):
     """A connection that :func:`connect` has opened."""
-
-
-def process_exception(exc: Exception) -> Exception | None:
-    """
-    Tell whether an error of :func:`connect` may go away, for its ``async for``.
-
-    Args:
-        exc: What connecting failed with.
-
-    Returns:
-        None to try again: after network errors, timeouts, and the HTTP status 500, 502,
-        503 or 504, of the server or of a proxy. Otherwise the exception to raise.
-
-    """
-    if isinstance(exc, (OSError, TimeoutError, asyncio.TimeoutError)):
-        return None
-    if isinstance(exc, (InvalidMessage, ProxyError)) and isinstance(
-        exc.__cause__, (EOFError, OSError)
-    ):
-        return None
-    if (
-        isinstance(exc, (InvalidStatus, InvalidProxyStatus))
-        and exc.response.status_code in TRANSIENT
-    ):
-        return None
-    return exc
-
-
-def backoff(
-    initial: float = 0.5, factor: float = 2.0, maximum: float = 60.0
-) -> Generator[float, None, None]:
-    """
-    Yield delays in seconds: random, below a bound that grows (full jitter).
-
-    Args:
-        initial: First bound.
-        factor: How it grows.
-        maximum: Last bound.
-
-    """
-    bound = initial
-    while True:
-        yield random.uniform(0.0, bound)
-        bound = min(bound * factor, maximum)
 
 
 class connect:  # noqa: N801 - it is used like a function

@@ -20,6 +20,7 @@ from ..protocol.headers import validate_subprotocols
 from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import SERVER, Request, Response
 from ..protocol.options import Options
+from ..protocol.refusals import SHUTTING_DOWN, HandshakeErrorHook
 from ..protocol.server import ServerHandshake
 from ._accepted import ServerConnection
 from ._broadcast import broadcast
@@ -31,7 +32,7 @@ from ._options import (
     compression_of,
     listener_factory,
 )
-from ._reception import HandshakeErrorHook, Hook, Reception
+from ._reception import Hook, Reception
 from ._serving import Listening, Where
 from ._stream import link_for
 from .auth import basic_auth
@@ -310,7 +311,7 @@ class Server(Reception):
         self.logger.info("server closing")
         self._listening.stop()
         for opening in list(self._reading):
-            opening.refuse(503, "The server is shutting down.\n")
+            opening.refuse(503, SHUTTING_DOWN)
         if close_connections:
             for connection in self._connections:
                 connection.close(code, reason)

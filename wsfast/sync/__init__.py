@@ -6,6 +6,7 @@ library, with more beside them.
 """
 
 from ._broadcast import broadcast
+from .auth import basic_auth
 from .client import (
     ClientConnection,
     connect,
@@ -14,7 +15,7 @@ from .client import (
     unix_reconnect,
 )
 from .connection import Connection
-from .server import Server, ServerConnection, basic_auth, serve, unix_serve
+from .server import Server, ServerConnection, serve, unix_serve
 
 __all__ = [
     "ClientConnection",

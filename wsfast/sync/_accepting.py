@@ -8,6 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConnectionClosed, InvalidHandshake
 from ..protocol.heads import HeadError, HeadReader, parse_request
+from ..protocol.refusals import (
+    FAILED,
+    NO_WEBSOCKET,
+    SHUTTING_DOWN,
+    TIMED_OUT,
+    TOO_MANY_CONNECTIONS,
+    TOO_MANY_HANDSHAKES,
+    ask_about,
+    refused,
+    timed_out,
+)
 from ._sockets import Deadline
 from ._stream import SocketStream, Stream, TLSStream
 
@@ -18,11 +29,6 @@ if TYPE_CHECKING:
     from .server import Server, ServerConnection
 
 __all__ = ["handle"]
-
-TOO_LATE = "The opening handshake timed out.\n"
-FAILED = (
-    "Failed to open a WebSocket connection.\nSee server log for more information.\n"
-)
 
 
 def handle(server: Server, sock: socket) -> None:
@@ -73,7 +79,7 @@ def _open(server: Server, sock: socket, deadline: Deadline) -> ServerConnection 
         if server.ssl is not None:
             stream = tls = TLSStream(below, server.ssl, server_side=True)
             tls.do_handshake()
-        return _Opening(server, stream, deadline).run()
+        return _Opening(server, below, stream, deadline).run()
     except BaseException:
         sock.close()
         raise
@@ -87,16 +93,21 @@ class _Opening:
 
     Args:
         server: What is connected to.
-        stream: The way to the client.
+        below: The way to the client, without TLS.
+        stream: The same, with TLS if there is any.
         deadline: When it has to be done.
 
     """
 
-    def __init__(self, server: Server, stream: Stream, deadline: Deadline) -> None:
+    def __init__(
+        self, server: Server, below: Stream, stream: Stream, deadline: Deadline
+    ) -> None:
         self.server = server
+        self.below = below
         self.stream = stream
         self.deadline = deadline
         self.handshake = server.make_handshake(self._select)
+        self.request: Request | None = None
         self.connection: ServerConnection
 
     def _select(self, offered: Sequence[str]) -> str | None:
@@ -107,18 +118,15 @@ class _Opening:
         """Read the request and answer it; return the connection if it is accepted."""
         reader = HeadReader(self.server.limits)
         try:
-            while True:
-                self.stream.settimeout(self.deadline.left())
-                data = self.stream.recv()
-                if data == b"":
-                    raise EOFError("connection closed before the request")
-                if data is not None and reader.feed(data):
-                    break
-            request = parse_request(reader.head)
+            if not self._read_request(reader):
+                closing = self.server.closing
+                text = SHUTTING_DOWN if closing else TOO_MANY_HANDSHAKES
+                return self._refuse(self._no(503, text))
+            self.request = request = parse_request(reader.head)
         except HeadError as exc:
-            return self._refuse(self.handshake.reject(exc.code, f"{exc}.\n"))
+            return self._refuse(self._no(exc.code, f"{exc}.\n", exc))
         except TimeoutError:
-            return self._refuse(self.handshake.reject(408, TOO_LATE))
+            return self._refuse(self._no(408, TIMED_OUT, timed_out()))
         try:
             response = self._response(request)
             if response.status_code != 101:
@@ -127,13 +135,26 @@ class _Opening:
         finally:
             self.server.leave_place(self)
 
+    def _read_request(self, reader: HeadReader) -> bool:
+        """Read the head of the request; False if the server does not wait for it."""
+        while True:
+            self.stream.settimeout(self.deadline.left())
+            data = self.stream.recv()
+            if data and not reader.feed(data):
+                continue
+            if data is not None:
+                waited = self.server.opening_decides(self.below)
+                if waited and not data:
+                    raise EOFError("connection closed before the request")
+                return waited
+
     def _response(self, request: Request) -> Response:
         """Return what to answer, having asked the hooks of the application."""
         server, handshake = self.server, self.handshake
         if not server.should_handle(request):
-            return handshake.reject(404, "There is no WebSocket here.\n")
+            return self._no(404, NO_WEBSOCKET)
         if not server.take_place(self):
-            return handshake.reject(503, "Too many connections.\n")
+            return self._no(503, TOO_MANY_CONNECTIONS)
         try:
             connection = server.create_connection(self.stream, server, request)
         except Exception as exc:
@@ -145,15 +166,17 @@ class _Opening:
         if response is None:
             response = handshake.accept(request)
             why = handshake.exception
-            if why is not None and not isinstance(why, InvalidHandshake):
-                server.logger.error("select_subprotocol failed", exc_info=why)
+            if why is not None:
+                if not isinstance(why, InvalidHandshake):
+                    server.logger.error("select_subprotocol failed", exc_info=why)
+                response = self._ask_about(why, response)
         elif server.server_header is not None:
             response.headers["Server"] = server.server_header
         if server.process_response is not None:
             other = self._ask("process_response", connection, request, response)
             response = other or response
         if response.status_code == 101 and server.closing:
-            return handshake.reject(503, "The server is shutting down.\n")
+            return self._no(503, SHUTTING_DOWN)
         return response
 
     def _ask(self, name: str, *args: Any) -> Response | None:
@@ -165,7 +188,19 @@ class _Opening:
 
     def _failed(self, name: str, exc: Exception) -> Response:
         self.server.logger.error("%s failed", name, exc_info=exc)
-        return self.handshake.reject(500, FAILED)
+        return self._ask_about(exc, self.handshake.reject(500, FAILED))
+
+    def _no(self, status: int, text: str, error: Exception | None = None) -> Response:
+        """Return the response that refuses the client, for a reason of ours."""
+        if error is None:
+            error = refused(status, text)
+        return self._ask_about(error, self.handshake.reject(status, text))
+
+    def _ask_about(self, error: Exception, response: Response) -> Response:
+        server = self.server
+        return ask_about(
+            server.on_handshake_error, error, self.request, response, server.logger
+        )
 
     def _accept(self, response: Response, rest: bytes) -> ServerConnection | None:
         connection, handshake = self.connection, self.handshake

@@ -57,6 +57,10 @@ class Stream:
         """Tell the peer that no more will be sent."""
         raise NotImplementedError
 
+    def stop_reading(self) -> None:
+        """Receive no more; wakes a thread that does, as the end of the stream."""
+        raise NotImplementedError
+
     def cut(self) -> None:
         """End the stream at once, both ways; wakes threads that wait in it."""
         raise NotImplementedError
@@ -140,6 +144,10 @@ class SocketStream(Stream):
     def end(self) -> None:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_WR)
+
+    def stop_reading(self) -> None:
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RD)
 
     def cut(self) -> None:
         with contextlib.suppress(OSError):
@@ -307,6 +315,9 @@ class TLSStream(Stream):
         with contextlib.suppress(OSError):
             self._below.send_now(self._encrypt(b""))
         self._below.end()
+
+    def stop_reading(self) -> None:
+        self._below.stop_reading()
 
     def cut(self) -> None:
         self._below.cut()

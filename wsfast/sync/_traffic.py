@@ -58,13 +58,13 @@ class Traffic(Protocol):
         )
         self.stream = stream
         self.reads = 0
-        # Lock order: _receiving, _reading, _writing, _mutex, the keeper's.
+        # Lock order: _receiving, _reading, _writing, _mutex, _news, the keeper's.
         self._mutex = threading.Lock()  # the state of the protocol
         self._reading = threading.Lock()  # whoever reads the stream
-        self._turn = threading.Condition()  # threads that wait while another reads
-        self._waiters = 0
         self._writing = threading.Lock()  # whoever writes to it
         self._receiving = threading.Lock()  # whoever takes messages
+        self._news = threading.Condition()  # tells those who wait for the reader
+        self._followers = 0  # how many those are; under _news
         self._room = threading.Event()  # there is room in the queue
         self._room.set()
         self._queue: deque[Any] = deque()
@@ -157,8 +157,11 @@ class Traffic(Protocol):
         if when:
             keeper().schedule(self, when)
         if rest:
-            with self._reading:
+            self._reading.acquire()
+            try:
                 self._received(rest)
+            finally:
+                self._stop_reading()
 
     def fileno(self) -> int:
         """Return the descriptor of the socket, -1 when it is closed."""
@@ -232,35 +235,33 @@ class Traffic(Protocol):
 
     def _wait(self, what: Callable[[], bool], deadline: float | None) -> None:
         """
-        Read until ``what()`` is true; or let another thread read.
+        Read until ``what()`` is true; or follow the thread that reads already.
 
         Raises:
             TimeoutError: The deadline has passed.
 
         """
-        reading = self._reading
         while not what():
-            if not reading.acquire(False):
-                self._wait_turn(what, deadline)
-                continue
-            try:
-                if not what():
-                    self._read(deadline)
-            finally:
-                self._stop_reading()
+            if self._reading.acquire(False):
+                try:
+                    if not what():
+                        self._read(deadline)
+                finally:
+                    self._stop_reading()
+            else:
+                self._follow(what, deadline)
 
-    def _wait_turn(self, what: Callable[[], bool], deadline: float | None) -> None:
-        """Wait until the thread that reads has read something."""
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            raise TimeoutError("timed out")
-        with self._turn:
-            self._waiters += 1
+    def _follow(self, what: Callable[[], bool], deadline: float | None) -> None:
+        """Wait until ``what()`` is true, or nobody reads any more."""
+        with self._news:
+            self._followers += 1
             try:
-                if self._reading.locked() and not what():
-                    self._turn.wait(left)
+                while self._reading.locked() and not what():
+                    left = None if deadline is None else deadline - time.monotonic()
+                    if not self._news.wait(left):
+                        raise TimeoutError("timed out")
             finally:
-                self._waiters -= 1
+                self._followers -= 1
 
     def _stop_reading(self) -> None:
         """
@@ -270,9 +271,13 @@ class Traffic(Protocol):
         others, although it has read what they wait for.
         """
         self._reading.release()
-        if self._waiters:
-            with self._turn:
-                self._turn.notify_all()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake the followers: what they wait for may have come."""
+        if self._followers:
+            with self._news:
+                self._news.notify_all()
 
     def _read(self, deadline: float | None) -> None:
         """Receive something and act on it; with ``_reading`` held."""
@@ -308,6 +313,7 @@ class Traffic(Protocol):
                 self.receive_data(data)
             else:
                 self.receive_eof()
+        self._tell()
         if self.writer.queued or self._fin_due or self.stream.owes:
             self._flush()
         if not data:
@@ -319,6 +325,7 @@ class Traffic(Protocol):
         with self._mutex:
             self.now = time.monotonic()
             self.release_end()
+        self._tell()
         self._flush()
 
     def _finish(self, exc: BaseException | None) -> None:
@@ -391,7 +398,7 @@ class Traffic(Protocol):
             stream.end()
         return True
 
-    def _note_loss(self, exc: OSError) -> None:
+    def _note_loss(self, exc: BaseException) -> None:
         """Note that nothing can be sent any more."""
         with self._mutex:
             if self.lost_by is None and self.ready_state != _CLOSED:

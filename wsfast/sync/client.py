@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import socket
 import ssl as ssl_module
 import time
@@ -18,12 +17,13 @@ from ..exceptions import (
     InvalidStatus,
     SecurityError,
 )
-from ..protocol.arguments import Compression, MaxSize, compression_of
+from ..protocol.arguments import Compression, MaxSize, compression_of, takes
 from ..protocol.client import ClientHandshake
 from ..protocol.headers import HeadersLike, validate_subprotocols
 from ..protocol.heads import DEFAULT_LIMITS, Limits, parse_response
-from ..protocol.http import USER_AGENT, Response
+from ..protocol.http import USER_AGENT, Request, Response
 from ..protocol.options import Options
+from ..protocol.retrying import HEALTHY_S, backoff, process_exception
 from ..protocol.uri import (
     MAX_REDIRECTS,
     parse_uri,
@@ -48,58 +48,11 @@ __all__ = [
 
 Logger: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
 
-#: A connection that lasted so long was a healthy one, in seconds: reconnect at once.
-HEALTHY_S = 10.0
+OnRequest = Callable[[Request], "Request | None"]
 
 
 class ClientConnection(Connection):
     """A connection that :func:`connect` has opened."""
-
-
-def process_exception(exc: Exception) -> Exception | None:
-    """
-    Tell whether an error of :class:`reconnect` may go away.
-
-    Args:
-        exc: What connecting failed with.
-
-    Returns:
-        None to try again: after network errors, timeouts, and the HTTP status 500, 502,
-        503 or 504. Otherwise the exception to raise.
-
-    """
-    if isinstance(exc, (OSError, TimeoutError)):
-        return None
-    if isinstance(exc, InvalidMessage) and isinstance(
-        exc.__cause__, (EOFError, OSError)
-    ):
-        return None
-    if isinstance(exc, InvalidStatus) and exc.response.status_code in (
-        500,
-        502,
-        503,
-        504,
-    ):
-        return None
-    return exc
-
-
-def backoff(
-    initial: float = 0.5, factor: float = 2.0, maximum: float = 60.0
-) -> Generator[float, None, None]:
-    """
-    Yield delays in seconds: random, below a bound that grows (full jitter).
-
-    Args:
-        initial: First bound.
-        factor: How it grows.
-        maximum: Last bound.
-
-    """
-    bound = initial
-    while True:
-        yield random.uniform(0.0, bound)
-        bound = min(bound * factor, maximum)
 
 
 class reconnect:  # noqa: N801 - it is used like a function
@@ -133,6 +86,7 @@ class reconnect:  # noqa: N801 - it is used like a function
         compression: Compression = "deflate",
         additional_headers: HeadersLike | None = None,
         user_agent_header: str | None = USER_AGENT,
+        on_request: OnRequest | None = None,
         proxy: str | Literal[True] | None = True,
         proxy_ssl: ssl_module.SSLContext | None = None,
         proxy_server_hostname: str | None = None,
@@ -169,6 +123,7 @@ class reconnect:  # noqa: N801 - it is used like a function
             validate_subprotocols(subprotocols)
         self.logger = logging.getLogger("wsfast.client") if logger is None else logger
         self.additional_headers = additional_headers
+        self.on_request = on_request
         self.process_exception = process_exception
         self.open_timeout = open_timeout
         self.max_redirects = max_redirects
@@ -240,6 +195,9 @@ class reconnect:  # noqa: N801 - it is used like a function
             additional_headers=self.additional_headers,
             **self._handshake_arguments,
         )
+        if self.on_request is not None:
+            request = self.on_request(handshake.request)
+            handshake.replace(handshake.request if request is None else request)
         stream = self._way.open(self.ws_uri, deadline)
         try:
             stream.settimeout(deadline.left())
@@ -347,32 +305,8 @@ class reconnect:  # noqa: N801 - it is used like a function
             time.sleep(delay)
 
 
-def connect(
-    uri: str,
-    *,
-    sock: socket.socket | None = None,
-    ssl: ssl_module.SSLContext | None = None,
-    server_hostname: str | None = None,
-    origin: str | None = None,
-    extensions: Sequence[Any] | None = None,
-    subprotocols: Sequence[str] | None = None,
-    compression: Compression = "deflate",
-    additional_headers: HeadersLike | None = None,
-    user_agent_header: str | None = USER_AGENT,
-    proxy: str | Literal[True] | None = True,
-    proxy_ssl: ssl_module.SSLContext | None = None,
-    proxy_server_hostname: str | None = None,
-    open_timeout: float | None = 10,
-    max_redirects: int = MAX_REDIRECTS,
-    ping_interval: float | None = 20,
-    ping_timeout: float | None = 20,
-    close_timeout: float | None = 10,
-    max_size: MaxSize = 1 << 20,
-    max_queue: int | tuple[int | None, int | None] | None = 16,
-    logger: Logger | None = None,
-    create_connection: type[ClientConnection] | None = None,
-    **kwargs: Any,
-) -> ClientConnection:
+@takes(reconnect)
+def connect(*args: Any, **kwargs: Any) -> ClientConnection:  # noqa: D417
     """
     Open a connection to a WebSocket server.
 
@@ -392,59 +326,37 @@ def connect(
             None.
         additional_headers: Header fields to add to the request.
         user_agent_header: Value of the User-Agent header, or None.
+        on_request: A function that takes each request before it is sent, those after
+            redirects too, and may change it or return another.
         proxy: URL of a proxy, with scheme http, https, socks4, socks4a, socks5 or
             socks5h; True for the one that the environment asks for, None for none.
         proxy_ssl: Settings of TLS to an HTTPS proxy.
         proxy_server_hostname: Name that the proxy's certificate must have; by default
             that of its URL.
+        proxy_headers: Header fields for an HTTP proxy alone.
         open_timeout: Seconds that opening may take, everything included: name, TCP,
             TLS, handshake, redirects.
         max_redirects: Redirects to follow.
         ping_interval: See :class:`~wsfast.protocol.options.Options`, as for all limits
             not described here.
-        ping_timeout: The same.
-        close_timeout: The same.
-        max_size: The same.
-        max_queue: The same.
+        limits: Limits of the response's head and body.
         logger: Logger; by default ``wsfast.client``.
         create_connection: Subclass of :class:`ClientConnection` to use.
-        kwargs: More limits, ``limits`` for those of the response's head, ``unix_path``,
-            ``proxy_headers`` for an HTTP proxy alone,
-            ``address`` to connect to another address than the URI's, and
-            ``source_address`` to connect from.
+        unix_path: Path of a UNIX socket to connect to.
+        address: Host and port to connect to instead of those of ``uri``.
+        source_address: Address to connect from.
 
     Raises:
         InvalidURI: ``uri`` is not one of a WebSocket.
+        InvalidProxy: ``proxy``, or that of the environment, is not one.
         OSError: The connection fails.
+        ProxyError: The proxy does not connect us.
+        ImportError: It takes python-socks, which is not installed.
         InvalidHandshake: The server refuses, or is no WebSocket server.
         HandshakeTimeout: Opening took too long; it is a TimeoutError as well.
 
     """
-    return reconnect(
-        uri,
-        sock=sock,
-        ssl=ssl,
-        server_hostname=server_hostname,
-        origin=origin,
-        extensions=extensions,
-        subprotocols=subprotocols,
-        compression=compression,
-        additional_headers=additional_headers,
-        user_agent_header=user_agent_header,
-        proxy=proxy,
-        proxy_ssl=proxy_ssl,
-        proxy_server_hostname=proxy_server_hostname,
-        open_timeout=open_timeout,
-        max_redirects=max_redirects,
-        ping_interval=ping_interval,
-        ping_timeout=ping_timeout,
-        close_timeout=close_timeout,
-        max_size=max_size,
-        max_queue=max_queue,
-        logger=logger,
-        create_connection=create_connection,
-        **kwargs,
-    ).connect()
+    return reconnect(*args, **kwargs).connect()
 
 
 def _unix_uri(uri: str | None, kwargs: dict[str, Any]) -> str:

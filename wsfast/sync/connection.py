@@ -10,21 +10,25 @@ nobody waits for it.
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 from .. import engine
-from ..exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
+from ..exceptions import ConcurrencyError, ConnectionClosed
 from ..protocol.extension_frames import extensions_of
-from ._receiving import Fragment, Pong, fragments_of
+from ._inbound import Inbound
+from ._outbound import Outbound
+from ._receiving import Pong
 from ._traffic import Traffic
+from .streams import BUFFER, MessageReader, MessageWriter
 
 if TYPE_CHECKING:
+    from io import BufferedReader
     from socket import socket
 
     from typing_extensions import Self
@@ -38,11 +42,8 @@ __all__ = ["Connection"]
 _OPEN = 1
 _CLOSED = 3
 
-BUSY = "cannot call {0} while another thread is already running recv or recv_streaming"
-SENDING = "cannot call send while another thread is already running send"
 
-
-class Connection(Traffic):
+class Connection(Inbound, Outbound):
     """
     A WebSocket connection, after its opening handshake.
 
@@ -85,285 +86,9 @@ class Connection(Traffic):
         if logger is None:
             logger = logging.getLogger("wsfast.client" if client else "wsfast.server")
         self.logger = logger
-        self._skipping = False
-        self._partial = False
-        self._sending_fragments = False
+        self._may_receive()
+        self._may_send()
         self._id: uuid.UUID | None = None
-
-    # ---- receiving ----
-
-    def _has_message(self) -> bool:
-        return len(self._queue) > 0 or self.ready_state == _CLOSED
-
-    @overload
-    def recv(self, timeout: float | None, decode: Literal[True]) -> str: ...
-
-    @overload
-    def recv(self, timeout: float | None, decode: Literal[False]) -> bytes: ...
-
-    @overload
-    def recv(self, timeout: float | None = None, *, decode: Literal[True]) -> str: ...
-
-    @overload
-    def recv(
-        self, timeout: float | None = None, *, decode: Literal[False]
-    ) -> bytes: ...
-
-    @overload
-    def recv(
-        self, timeout: float | None = None, decode: bool | None = None
-    ) -> str | bytes: ...
-
-    def recv(
-        self, timeout: float | None = None, decode: bool | None = None
-    ) -> str | bytes:
-        """
-        Receive the next message.
-
-        Args:
-            timeout: Seconds to wait for it; None to wait for ever, 0 not to wait.
-            decode: False to get text messages as ``bytes``, True to get binary messages
-                as ``str``; None to get each as what it is.
-
-        Returns:
-            ``str`` for a text message, ``bytes`` for a binary one.
-
-        Raises:
-            TimeoutError: There is no message yet. None is lost by that.
-            ConnectionClosedOK: The connection was closed normally.
-            ConnectionClosedError: It ended in any other way.
-            ConcurrencyError: Another thread is receiving already.
-
-        """
-        if not self._receiving.acquire(False):
-            raise ConcurrencyError(BUSY.format("recv"))
-        try:
-            if not self._queue or self._skipping:
-                self._await_message(timeout)
-            message = self._take()
-            if type(message) is Fragment:  # nobody else wants it
-                raise ConcurrencyError(BUSY.format("recv"))
-        finally:
-            self._receiving.release()
-        if decode is None:
-            return message  # type: ignore[no-any-return]
-        if decode:
-            return message if isinstance(message, str) else str(message, "utf-8")
-        return message.encode() if isinstance(message, str) else message
-
-    def _await_message(self, timeout: float | None) -> None:
-        """Wait until there is a whole message, or the next fragment of one."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            self._wait(self._has_message, deadline)
-            if not self._queue:
-                raise self.closed_error()
-            if not self._skipping:
-                return
-            # The rest of a message that recv_streaming() was not asked for any more.
-            item = self._queue[0]
-            if type(item) is Fragment:
-                self._take()
-                self._skipping = not item.fin
-            else:
-                self._skipping = False
-
-    def _take(self) -> Any:
-        """Take the first item off the queue; with ``_receiving`` held."""
-        item = self._queue.popleft()
-        self._octets_out += len(item)
-        if self._full and self._is_low():
-            self._resume()
-        return item
-
-    def _is_low(self) -> bool:
-        return (
-            len(self._queue) <= self.options.queue_low
-            and self._octets_in - self._octets_out < self.options.queue_size
-        )
-
-    def _resume(self) -> None:
-        with self._mutex:
-            self._full = self.stop = self.reading_paused = False
-            if self.ready_state != _CLOSED:
-                self.now = time.monotonic()
-                self.receive_more()
-            if not self._full:
-                self._room.set()
-        if self.writer.queued or self._fin_due:
-            self._flush()
-
-    def __iter__(self) -> Iterator[str | bytes]:
-        """Iterate over the messages until the connection is closed normally."""
-        try:
-            while True:
-                yield self.recv()
-        except ConnectionClosedOK:
-            return
-
-    def recv_streaming(self, decode: bool | None = None) -> Iterator[Any]:
-        """
-        Receive the next message fragment by fragment, as they arrive.
-
-        An iterator that is closed before the end drops the rest of the message.
-
-        Args:
-            decode: As in :meth:`recv`.
-
-        Returns:
-            An iterator of ``str`` or ``bytes``, one per fragment.
-
-        Raises:
-            ConnectionClosed, ConcurrencyError: As :meth:`recv`.
-
-        """
-        if not self._receiving.acquire(False):
-            raise ConcurrencyError(BUSY.format("recv_streaming"))
-        whole = False
-        try:
-            for data, fin in fragments_of(self._next_fragment, decode):
-                whole = fin
-                yield data
-        finally:
-            self._skipping = self._partial and not whole
-            self._receiving.release()
-
-    def _next_fragment(self) -> Fragment:
-        if not self._queue or self._skipping:
-            with self._mutex:
-                if not self._queue:
-                    self.parser.streaming = True
-            self._await_message(None)
-        item = self._take()
-        if type(item) is not Fragment:
-            item = Fragment(item, True)
-        self._partial = not item.fin
-        return item
-
-    def _send_frame(
-        self, opcode: int, data: Any, fin: bool, compress: bool | None
-    ) -> None:
-        """
-        Send a data frame.
-
-        Raises:
-            ConnectionClosed: The connection is not open.
-
-        """
-        try:
-            with self._writing:
-                with self._mutex:
-                    if self._sending_fragments and opcode:
-                        raise ConcurrencyError(SENDING)
-                    self.send_message(opcode, data, fin, compress)
-                    self._sending_fragments = not fin
-                    octets = self.data_to_send()
-                self.stream.send(octets)
-        except ConnectionClosed:
-            pass
-        except OSError as exc:
-            self._note_loss(exc)
-        else:
-            if self.writer.queued or self._fin_due:
-                self._flush()
-            return
-        raise self._until_closed()
-
-    def _until_closed(self) -> ConnectionClosed:
-        """Wait until the connection is closed; return the exception that says how."""
-        self.wait_closed()
-        return self.closed_error()
-
-    def send(
-        self,
-        message: Any,
-        text: bool | None = None,
-        *,
-        compress: bool | None = None,
-    ) -> None:
-        """
-        Send a message; returns when the system has taken all of it.
-
-        Args:
-            message: ``str`` for a text message, octets for a binary one, or an iterable
-                of either for a fragmented one.
-            text: True to send octets as text, False to send ``str`` as binary.
-            compress: Whether to compress the message, if that was negotiated; None to
-                leave it to the threshold.
-
-        Raises:
-            ConnectionClosed: The connection is not open.
-            ConcurrencyError: A fragmented message is being sent.
-            TypeError: ``message`` is none of these.
-
-        """
-        if isinstance(message, str):
-            self._send_frame(2 if text is False else 1, message, True, compress)
-        elif isinstance(message, (bytes, bytearray, memoryview)):
-            self._send_frame(1 if text is True else 2, message, True, compress)
-        else:
-            self._send_fragments(message, text, compress)
-
-    def _send_fragments(
-        self, fragments: Any, text: bool | None, compress: bool | None
-    ) -> None:
-        """Send a message fragment by fragment (RFC 6455 §5.4)."""
-        if isinstance(fragments, Mapping):
-            raise TypeError("data is a dict-like object")
-        if not isinstance(fragments, Iterable):
-            raise TypeError("data must be str, bytes, or iterable")
-        opcode = first = 0
-        were_str = False
-        try:
-            for data in fragments:
-                is_str = isinstance(data, str)
-                if is_str:
-                    kind = 2 if text is False else 1
-                elif isinstance(data, (bytes, bytearray, memoryview)):
-                    kind = 1 if text is True else 2
-                else:
-                    raise TypeError("iterable must contain bytes or str")
-                if first == 0:
-                    opcode, were_str = kind, is_str
-                elif is_str is not were_str:
-                    raise TypeError("iterable must contain uniform types")
-                self._send_frame(opcode, data, False, compress)
-                first, opcode = kind, 0
-            if first != 0:
-                self._send_frame(0, b"", True, compress)
-        except BaseException:
-            # Half-way through a message that can't be completed.
-            if first != 0 and self.ready_state == _OPEN:
-                with self._mutex:
-                    self.fail(1011, "error in fragmented message")
-                self._flush()
-            raise
-
-    def offer(self, opcode: int, message: Any, max_buffered: int) -> None:
-        """
-        Send a message as far as that goes without waiting; the keeper sends the rest.
-
-        Nothing is done unless the connection is open.
-
-        Raises:
-            ConcurrencyError: A fragmented message is being sent.
-            OSError: More than ``max_buffered`` octets wait to be sent already.
-
-        """
-        with self._mutex:
-            if self.ready_state != _OPEN:
-                return
-            if self._sending_fragments:
-                raise ConcurrencyError("sending a fragmented message")
-            if self.writer.queued > max_buffered:
-                raise OSError(f"over {max_buffered} octets wait to be sent")
-            self.send_message(opcode, message)
-        self._flush()
-
-    @property
-    def buffered_amount(self) -> int:
-        """Octets that were queued to be sent and that the system has not taken yet."""
-        return len(self.writer)
 
     # ---- pings ----
 
@@ -457,6 +182,7 @@ class Connection(Traffic):
                 self.stop = self.reading_paused = False
                 self.receive_more()
                 self._room.set()
+        self._tell()
         self._flush()
 
     def wait_closed(self, timeout: float | None = None) -> bool:
@@ -482,6 +208,20 @@ class Connection(Traffic):
         self.stream.cut()
         self._room.set()
         self.wait_closed()
+
+    def as_stream(self, *, text: bool = False) -> tuple[BufferedReader, MessageWriter]:
+        """
+        Return the connection as two files: one to read octets from, one to write to.
+
+        Args:
+            text: Write text messages, of which each must be valid UTF-8, instead of
+                binary ones. Either kind is read.
+
+        Returns:
+            What reads, buffered; and what writes, each time a message.
+
+        """
+        return io.BufferedReader(MessageReader(self), BUFFER), MessageWriter(self, text)
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import os
 import re
 import selectors
@@ -11,26 +12,26 @@ import socket
 import ssl as ssl_module
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..protocol.arguments import Compression, MaxSize, compression_of
-from ..protocol.auth import BasicAuth
 from ..protocol.closing import CloseCode
 from ..protocol.headers import validate_subprotocols
 from ..protocol.heads import DEFAULT_LIMITS, Limits
-from ..protocol.http import SERVER, Request, Response, build_response
+from ..protocol.http import SERVER, Request, Response
 from ..protocol.options import Options
+from ..protocol.refusals import HandshakeErrorHook
 from ..protocol.server import ServerHandshake
+from ._accepted import ServerConnection
 from ._accepting import handle
 from ._broadcast import broadcast
-from .connection import Connection
+from .auth import basic_auth
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from ..protocol.extension_frames import Agreed
     from ._stream import Stream
 
 __all__ = [
@@ -50,59 +51,8 @@ _OUT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 #: How long to accept nobody then, in seconds.
 _BACK_OFF_S = 0.2
 
-
-class ServerConnection(Connection):
-    """
-    A connection that a client has opened to a :class:`Server`.
-
-    Args:
-        stream: The way to the client.
-        server: The server.
-        request: The client's request.
-
-    Attributes:
-        server: The server.
-        username: Who the client is, if :func:`basic_auth` let it in.
-
-    """
-
-    username: str
-
-    def __init__(self, stream: Stream, server: Server, request: Request) -> None:
-        Connection.__init__(
-            self,
-            stream,
-            server.options,
-            client=False,
-            request=request,
-            logger=server.logger,
-        )
-        self.server = server
-        self.ready_state = 0  # CONNECTING
-
-    def accepted(
-        self, response: Response, subprotocol: str | None, deflate: Agreed
-    ) -> None:
-        """Take the outcome of the opening handshake."""
-        self.response = response
-        self.subprotocol = subprotocol
-        self.negotiated(deflate)
-        self.ready_state = 1  # OPEN
-
-    def respond(self, status: int, text: str) -> Response:
-        """
-        Return a response in plain text, for the hooks of the handshake.
-
-        Args:
-            status: HTTP status.
-            text: Body.
-
-        """
-        return build_response(status, text, self.server.server_header)
-
-    def lost(self) -> None:
-        """Take the news that the connection has ended."""
-        self.server.connection_lost(self)
+#: How long a signal may go unnoticed while connections are being closed, in seconds.
+_LOOK_S = 0.2
 
 
 Handler = Callable[[ServerConnection], object]
@@ -111,6 +61,40 @@ Handler = Callable[[ServerConnection], object]
 class Server:
     """
     A WebSocket server with a thread per connection; made by :func:`serve`.
+
+    Args:
+        handler: As for :func:`serve`.
+        sock: Socket that listens; it belongs to the server from now on.
+        path: Serve only requests for this path; others get status 404.
+        ssl: Serve over TLS with this context.
+        origins: Origins allowed, as text or compiled pattern, None among them for
+            requests without one; others get status 403. None allows all.
+        extensions: Extension factories, best first, as the websockets library has them;
+            see :class:`~wsfast.protocol.Extension`.
+        subprotocols: Subprotocols supported, best first.
+        select_subprotocol: A function of the connection and the subprotocols that its
+            client offers, that returns one of them or None.
+        compression: ``"deflate"``, :class:`DeflateOptions` for other parameters, or
+            None.
+        process_request: A function of connection and request, before the handshake; it
+            may return a response to send instead.
+        process_response: The same with the response in addition, before that is sent.
+        on_handshake_error: A function of the error and the request, or None where that
+            could not be read, of each client that is refused for another reason than
+            that a hook said so; it may return a response to send instead.
+        server_header: Value of the Server header, or None.
+        open_timeout: Seconds that an opening handshake may take, TLS included.
+        drain_timeout: Seconds from :meth:`shutdown` until connections that are left are
+            cut; None to wait for ever.
+        ping_interval: See :class:`~wsfast.protocol.options.Options`, as for all limits
+            not described here.
+        max_connections: Connections at one time; further clients get status 503. None
+            for no limit.
+        max_pending_handshakes: Handshakes at one time; when there are more, the one
+            that waits longest for its request gets status 503. None for no limit.
+        limits: Limits of the head of a request.
+        logger: Logger; by default ``wsfast.server``.
+        create_connection: Subclass of :class:`ServerConnection` to use.
 
     Attributes:
         socket: The socket that listens.
@@ -137,6 +121,7 @@ class Server:
         process_response: (
             Callable[[ServerConnection, Request, Response], Response | None] | None
         ) = None,
+        on_handshake_error: HandshakeErrorHook | None = None,
         server_header: str | None = SERVER,
         open_timeout: float | None = 10,
         drain_timeout: float | None = 10,
@@ -153,6 +138,7 @@ class Server:
         validate_utf8: bool = True,
         binary: Literal["bytes", "memoryview"] = "bytes",
         max_connections: int | None = None,
+        max_pending_handshakes: int | None = 1000,
         limits: Limits | None = None,
         logger: Logger | None = None,
         create_connection: type[ServerConnection] | None = None,
@@ -181,10 +167,12 @@ class Server:
         self.select_subprotocol = select_subprotocol
         self.process_request = process_request
         self.process_response = process_response
+        self.on_handshake_error = on_handshake_error
         self.server_header = server_header
         self.open_timeout = open_timeout
         self.drain_timeout = drain_timeout
         self.max_connections = max_connections
+        self.max_pending_handshakes = max_pending_handshakes
         self.limits = DEFAULT_LIMITS if limits is None else limits
         self.logger = logging.getLogger("wsfast.server") if logger is None else logger
         self.create_connection = create_connection or ServerConnection
@@ -200,9 +188,13 @@ class Server:
         self._lock = threading.Lock()
         self._connections: set[ServerConnection] = set()
         self._opening: set[Stream] = set()
+        self._waiting: dict[Stream, None] = {}  # of these, for the request
         self._places: set[object] = set()
         self._threads: set[threading.Thread] = set()
         self._serving = False
+        self._within: set[int] = set()  # threads in serve_forever() or shutdown()
+        self._signalled: tuple[bool, int, str] | None = None
+        self._in_haste = False
         self._end: tuple[int, str] | None = None
         self._stopped = threading.Event()
         self._watcher, self._notifier = socket.socketpair()
@@ -224,7 +216,21 @@ class Server:
         return self.path is None or request.path.partition("?")[0] == self.path
 
     def serve_forever(self) -> None:
-        """Accept clients, until :meth:`shutdown` is called from another thread."""
+        """
+        Accept clients, until :meth:`shutdown` is called from another thread.
+
+        Or by a signal handler, in this one: then it shuts down before it returns.
+        """
+        me = threading.get_ident()
+        self._within.add(me)
+        try:
+            self._serve()
+        finally:
+            self._within.discard(me)
+        if self._signalled is not None:
+            self.shutdown(*self._signalled)
+
+    def _serve(self) -> None:
         with self._lock:
             if self.closing:
                 return
@@ -236,12 +242,15 @@ class Server:
             with selectors.DefaultSelector() as selector:
                 selector.register(self.socket, selectors.EVENT_READ)
                 selector.register(self._watcher, selectors.EVENT_READ)
-                while not self.closing:
+                while not self._is_stopping():
                     selector.select()
-                    if not self.closing:
+                    if not self._is_stopping():
                         self._accept()
         finally:
             self._stopped.set()
+
+    def _is_stopping(self) -> bool:
+        return self.closing or self._signalled is not None
 
     def _accept(self) -> None:
         try:
@@ -278,6 +287,10 @@ class Server:
         """
         Accept no more clients, close the connections, and wait for their handlers.
 
+        May be called again, and from any thread. In a signal handler that interrupts
+        :meth:`serve_forever` it returns at once, and that does the work. One that
+        interrupts this method itself has it cut the connections that are left.
+
         Args:
             close_connections: Send every client a close frame; otherwise wait until
                 they leave. What is not gone after ``drain_timeout`` is cut.
@@ -285,6 +298,21 @@ class Server:
             reason: Close reason.
 
         """
+        me = threading.get_ident()
+        if me in self._within:  # and may hold the lock
+            if self._signalled is not None or self.closing:
+                self._in_haste = True
+            else:
+                self._signalled = close_connections, code, reason
+                self._notifier.send(b"\0")
+            return
+        self._within.add(me)
+        try:
+            self._shut_down(close_connections, code, reason)
+        finally:
+            self._within.discard(me)
+
+    def _shut_down(self, close_connections: bool, code: int, reason: str) -> None:
         with self._lock:
             first, self.closing = not self.closing, True
             serving = self._serving
@@ -296,32 +324,39 @@ class Server:
         with self._lock:
             if close_connections and self._end is None:
                 self._end = code, reason
-            opening = list(self._opening)
+            waiting, self._waiting = self._waiting, {}
             connections = list(self._connections)
             threads = list(self._threads)
         if first:
             self._close_sockets()
         if close_connections:
+            for stream in waiting:
+                stream.stop_reading()
+            for connection in connections:
+                connection.start_closing(code, reason)
+        self._await(threads, self.drain_timeout if close_connections else None)
+        if close_connections or self._in_haste:
+            with self._lock:
+                opening = list(self._opening)
+                connections = list(self._connections)
             for stream in opening:
                 stream.cut()
             for connection in connections:
-                connection.start_closing(code, reason)
-        self._join(threads, self.drain_timeout if close_connections else None)
-        if close_connections:
-            with self._lock:
-                connections = list(self._connections)
-            for connection in connections:
                 connection.abort()
-        self._join(threads, None)
-        self.logger.info("server closed")
-
-    def _join(self, threads: list[threading.Thread], timeout: float | None) -> None:
-        """Wait for threads, except the one that we are in."""
-        until = None if timeout is None else time.monotonic() + timeout
         for thread in threads:
             if thread is not threading.current_thread():
-                left = None if until is None else max(until - time.monotonic(), 0.0)
-                thread.join(left)
+                thread.join()
+        self.logger.info("server closed")
+
+    def _await(self, threads: list[threading.Thread], timeout: float | None) -> None:
+        """Wait for the end of threads, except the one that we are in; not in haste."""
+        until = math.inf if timeout is None else time.monotonic() + timeout
+        for thread in threads:
+            while thread.is_alive() and thread is not threading.current_thread():
+                left = until - time.monotonic()
+                if left <= 0 or self._in_haste:
+                    return
+                thread.join(min(left, _LOOK_S))
 
     def _close_sockets(self) -> None:
         unix = self.socket.family == getattr(socket, "AF_UNIX", None)
@@ -379,16 +414,31 @@ class Server:
             self._places.discard(opening)
 
     def opening_begins(self, stream: Stream) -> None:
-        """Note a handshake that is in progress."""
+        """Note a handshake that is in progress; end the longest if there are many."""
+        limit = self.max_pending_handshakes
         with self._lock:
             self._opening.add(stream)
             if self.closing:
-                stream.cut()
+                stream.stop_reading()
+                return
+            self._waiting[stream] = None
+            if limit is not None and len(self._opening) > limit:
+                longest = next(iter(self._waiting))
+                del self._waiting[longest]
+                longest.stop_reading()
+
+    def opening_decides(self, stream: Stream) -> bool:
+        """Note that a request is there; False if the client is to be refused."""
+        with self._lock:
+            waited = stream in self._waiting
+            self._waiting.pop(stream, None)
+            return waited
 
     def opening_ends(self, stream: Stream) -> None:
         """Note that a handshake is done."""
         with self._lock:
             self._opening.discard(stream)
+            self._waiting.pop(stream, None)
 
     def opened(self, connection: ServerConnection, opening: object) -> None:
         """Note a connection; it has the place of its handshake."""
@@ -437,24 +487,7 @@ def serve(
         backlog: As for :func:`socket.create_server`.
         reuse_port: As for :func:`socket.create_server`.
         dualstack_ipv6: As for :func:`socket.create_server`.
-        kwargs: ``path``: serve only requests for this path; others get status 404.
-            ``ssl``: serve over TLS with this context. ``origins``: origins allowed, as
-            text or compiled pattern, None among them for requests without one.
-            ``subprotocols``: subprotocols supported, best first.
-            ``select_subprotocol``: a function of the connection and the subprotocols
-            offered that returns one of them or None. ``compression``: ``"deflate"``,
-            :class:`DeflateOptions` or None. ``extensions``: extension factories,
-            as the websockets library has them.
-            ``process_request``: a function of connection and request that may return a
-            response to send instead. ``process_response``: the same with the response
-            in addition. ``server_header``: value of the Server header, or None.
-            ``open_timeout``: seconds that an opening handshake may take, TLS included.
-            ``drain_timeout``: seconds from ``shutdown()`` until connections that are
-            left are cut. ``max_connections``: further clients get status 503.
-            ``limits``: limits of the head of a request. ``logger``: by default
-            ``wsfast.server``. ``create_connection``: subclass of
-            :class:`ServerConnection`. And the limits of
-            :class:`~wsfast.protocol.options.Options`.
+        kwargs: As of :class:`Server`.
 
     Raises:
         OSError: The address cannot be bound.
@@ -497,41 +530,3 @@ def unix_serve(handler: Handler, path: str | os.PathLike[str], **kwargs: Any) ->
 
     """
     return serve(handler, unix_path=path, **kwargs)
-
-
-def basic_auth(
-    realm: str = "",
-    credentials: tuple[str, str] | Iterable[tuple[str, str]] | None = None,
-    check_credentials: Callable[[str, str], bool] | None = None,
-) -> Callable[[ServerConnection, Request], Response | None]:
-    """
-    Return a ``process_request`` that lets only clients in whose password is right.
-
-    The user name is then in the connection's ``username``; others get status 401.
-
-    Args:
-        realm: What the credentials are for; ASCII.
-        credentials: A pair of user name and password, or several such pairs.
-        check_credentials: Instead, a function that takes user name and password and
-            tells whether they are right.
-
-    Raises:
-        ValueError: Neither or both of ``credentials`` and ``check_credentials`` are
-            given.
-        TypeError: ``credentials`` are not pairs of ``str``.
-
-    """
-    auth = BasicAuth(realm, credentials, check_credentials)
-
-    def process_request(
-        connection: ServerConnection, request: Request
-    ) -> Response | None:
-        found = auth.credentials(request)
-        if isinstance(found, Response):
-            return found
-        if not auth.check(*found):
-            return auth.refuse()
-        connection.username = found[0]
-        return None
-
-    return process_request

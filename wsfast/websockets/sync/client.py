@@ -56,9 +56,8 @@ def connect(
 _ours = inspect.signature(ours.connect)
 connect.__signature__ = _ours.replace(  # type: ignore[attr-defined]
     parameters=[
-        *list(_ours.parameters.values())[:-1],
+        *_ours.parameters.values(),
         inspect.Parameter("legacy", inspect.Parameter.KEYWORD_ONLY, default=None),
-        list(_ours.parameters.values())[-1],
     ]
 )
 
