@@ -26,6 +26,7 @@ BELOW: dict[str, set[str]] = {
 }
 for _layers in (
     ("asgi", "hub"),
+    ("attach",),
     ("eventsource", "sockjs", "engineio"),
     ("socketio",),
     ("demo", "cli", "top"),

@@ -10,7 +10,7 @@ the handler's task, middlewares, the access log, and the count of its connection
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -22,7 +22,7 @@ from ..exceptions import ConnectionClosed
 from ..protocol.heads import HeadError, parse_request
 from ..protocol.http import Response
 
-__all__ = ["Connection", "Upgraded", "setup", "upgrade"]
+__all__ = ["Connection", "Upgraded", "Upgrades", "setup", "upgrade"]
 
 #: Arguments of ``serve()`` that are about connections rather than listening.
 _OPTIONS = frozenset(
@@ -105,18 +105,41 @@ class Connection(ServerConnection):
 
     def request_done(self, task: asyncio.Task[Any]) -> None:
         """End the connection if the handler has failed, or returned something else."""
-        self.close(1001 if self.server.closing else 1011)
+        away = self.server.closing or task.cancelled()
+        self.close(1001 if away else 1011)
 
 
-class _Upgrades(Server):
-    """The connections of one application; nobody listens."""
+class Upgrades(Server):
+    """
+    The connections of one application; nobody listens.
+
+    Args:
+        options: Arguments of :func:`~wsfast.asyncio.serve` that are about connections.
+
+    Raises:
+        TypeError: There is no such argument.
+
+    """
 
     def __init__(self, options: dict[str, Any]) -> None:
+        unknown = options.keys() - _OPTIONS
+        if unknown:
+            names = ", ".join(sorted(unknown))
+            raise TypeError(f"not an option of a connection: {names}")
         # An address, because a server has one; it is never opened.
         super().__init__(_never, "", 0, create_connection=Connection, **options)
 
-    def upgrade(self, request: web.Request) -> Connection:
-        """Take over the client of a request; see :func:`upgrade`."""
+    def upgrade(
+        self, request: web.Request, headers: Sequence[tuple[str, str]] = ()
+    ) -> Connection:
+        """
+        Take over the client of a request; see :func:`upgrade`.
+
+        Args:
+            request: The request.
+            headers: Header fields to add to the response.
+
+        """
         if self.closing:
             raise web.HTTPServiceUnavailable(text="The server is shutting down.\n")
         protocol = request.protocol
@@ -135,6 +158,8 @@ class _Upgrades(Server):
         self.handshake.forget()
         if response.status_code != 101:
             raise _Refusal(response) from error
+        for name, value in headers:
+            response.headers[name] = value
         octets = response.serialize()
 
         # aiohttp must neither write to the transport any more, nor close it, nor end
@@ -145,6 +170,8 @@ class _Upgrades(Server):
         link = link_for(transport, self._listening.where.reactor)
         connection = self.make_connection(link, asked, response, subprotocol, agreed)
         assert isinstance(connection, Connection)
+        if headers:
+            connection.response = response  # it cannot be made again of the request
         connection.owner = protocol
         connection.upgraded = request[_NAME] = Upgraded(connection)
         request.task.add_done_callback(connection.request_done)
@@ -186,7 +213,7 @@ class _Refusal(web.HTTPException):  # type: ignore[misc]
         )
 
 
-_KEY: Any = web.AppKey("wsfast", _Upgrades)
+_KEY: Any = web.AppKey("wsfast", Upgrades)
 #: Where a request has what its handler is to return; older versions have names alone.
 _NAME: Any = (
     web.RequestKey("wsfast", Upgraded) if hasattr(web, "RequestKey") else "wsfast"
@@ -223,12 +250,10 @@ def setup(app: web.Application, **options: Any) -> None:
         RuntimeError: The application is set up already.
 
     """
-    unknown = options.keys() - _OPTIONS
-    if unknown:
-        raise TypeError(f"not an option of a connection: {', '.join(sorted(unknown))}")
+    upgrades = Upgrades(options)
     if _KEY in app:
         raise RuntimeError("wsfast.asgi.aiohttp.setup() was called for this app before")
-    app[_KEY] = _Upgrades(options)
+    app[_KEY] = upgrades
     app.on_shutdown.append(_shutdown)
     app.middlewares.append(web.middleware(_end_well))
 
@@ -264,5 +289,5 @@ async def upgrade(request: web.Request) -> Connection:
     server = request.config_dict.get(_KEY)
     if server is None:
         raise RuntimeError("call wsfast.asgi.aiohttp.setup(app) before the app starts")
-    upgrades: _Upgrades = server
+    upgrades: Upgrades = server
     return upgrades.upgrade(request)

@@ -1,0 +1,1 @@
+"""Tests of ``wsfast.attach``: one WebSocket for every host."""
