@@ -1,7 +1,8 @@
 """
 The hosts that have no command of their own, or none that tells its port.
 
-``python -m tests.attach.serve NAME`` listens, says where, and serves until SIGTERM.
+``python -m tests.attach.serve NAME [CERTIFICATE]`` listens, says where, and serves until
+SIGTERM.
 """
 
 from __future__ import annotations
@@ -17,12 +18,23 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 import threading
 from typing import Any
 
 from tests.attach.apps import TERMS, asgi, protocols_of, wsgi
 from tests.attach.handlers import SYNC_HANDLERS, handle
+from wsfast import InvalidHandshake
 from wsfast.attach import SyncWebSocket, WebSocket, is_websocket
+
+
+def tls() -> ssl.SSLContext | None:
+    """Return the settings of TLS, if that is wanted."""
+    if len(sys.argv) < 3:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(sys.argv[2])
+    return context
 
 
 def say(sock: Any) -> None:
@@ -83,12 +95,16 @@ async def streams() -> None:
     async def client(
         reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        head = await reader.readuntil(b"\r\n")
+        try:
+            head = await reader.readuntil(b"\r\n")
+        except EOFError:
+            writer.close()
+            return
         path = path_of(head)
         ws = WebSocket.from_asyncio(reader, writer, head, protocols_of(path), **TERMS)
         await handle(ws, path)
 
-    server = await asyncio.start_server(client, "127.0.0.1", 0)
+    server = await asyncio.start_server(client, "127.0.0.1", 0, ssl=tls())
     say(server.sockets[0])
     async with server:
         await until_sigterm()
@@ -107,7 +123,10 @@ async def sockets() -> None:
             return
         path = path_of(head)
         ws = WebSocket.from_socket(sock, head, protocols_of(path), **TERMS)
-        await handle(ws, path)
+        try:
+            await handle(ws, path)
+        except (ValueError, InvalidHandshake):
+            logging.exception("a client could not be served")
 
     async def accept() -> None:
         while True:
@@ -128,7 +147,14 @@ async def sockets() -> None:
 def threads() -> None:
     listening = socket.create_server(("127.0.0.1", 0))
 
+    context = tls()
+
     def client(sock: socket.socket) -> None:
+        if context is not None:
+            try:
+                sock = context.wrap_socket(sock, server_side=True)
+            except OSError:
+                return
         head = sock.recv(4096)
         if not head:
             sock.close()

@@ -130,7 +130,7 @@ class HostTLSStream(Stream):
         with self._lock:
             try:
                 return self._sock.recv(RECV_SIZE)
-            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
                 return None
             except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
                 return b""
@@ -156,12 +156,15 @@ class HostTLSStream(Stream):
                 return 0
 
     def end(self) -> None:
+        with contextlib.suppress(OSError), self._lock:
+            self._sock.unwrap()  # sends the alert; the peer's is for recv()
+        # Not SSLSocket's, after which the peer's octets would not be decrypted.
         with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_WR)
+            socket.socket.shutdown(self._sock, socket.SHUT_WR)
 
     def cut(self) -> None:
         with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
 
     def close(self) -> None:
         if self._owned:

@@ -32,17 +32,17 @@ class Attached(Connection):
 
     Attributes:
         owner: The stream's protocol, which waits for the end of the transport.
-        writer: The stream's writer, which would close the transport when it goes.
+        stream: The stream's writer, which would close the transport when it goes.
 
     """
 
     owner: Any = None
-    writer: Any = None
+    stream: Any = None
 
     def lost(self, exc: BaseException | None) -> None:
         """Take the news that the stream has ended, and pass it on."""
         super().lost(exc)
-        owner, self.owner, self.writer = self.owner, None, None
+        owner, self.owner, self.stream = self.owner, None, None
         if owner is not None:
             owner.connection_lost(exc)
 
@@ -144,7 +144,7 @@ class StreamsHost:
             self._terms.options,
             **self._terms.connection_arguments(request, response),
         )
-        connection.writer = writer
+        connection.stream = writer
         if isinstance(link, StreamLink):  # the reactor's tells the owner by itself
             connection.owner = owner
         link.write(octets)

@@ -311,6 +311,7 @@ class WebSocket(Target):
         try:
             message: str | bytes = await self._connection.recv()
         except ConnectionClosed as exc:
+            await self._connection.wait_closed()
             self._ended(exc)
             raise
         return message
