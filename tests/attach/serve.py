@@ -1,8 +1,8 @@
 """
 The hosts that have no command of their own, or none that tells its port.
 
-``python -m tests.attach.serve NAME [CERTIFICATE]`` listens, says where, and serves until
-SIGTERM.
+``python -m tests.attach.serve NAME [CERTIFICATE]`` listens, says where, and serves
+until SIGTERM.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from tests.attach.apps import TERMS, asgi, protocols_of, wsgi
 from tests.attach.handlers import SYNC_HANDLERS, handle
 from wsfast import InvalidHandshake
 from wsfast.attach import SyncWebSocket, WebSocket, is_websocket
+
+log = logging.getLogger(__name__)
 
 
 def tls() -> ssl.SSLContext | None:
@@ -58,7 +60,7 @@ async def aiohttp() -> None:
             return web.Response(text="plain")
         ws = WebSocket.from_aiohttp(request, protocols_of(request.path), **TERMS)
         await handle(ws, request.path)
-        return ws.upgraded
+        return ws.response
 
     app = web.Application()
     app.router.add_get("/{name}", attached)
@@ -126,7 +128,7 @@ async def sockets() -> None:
         try:
             await handle(ws, path)
         except (ValueError, InvalidHandshake):
-            logging.exception("a client could not be served")
+            log.exception("a client could not be served")
 
     async def accept() -> None:
         while True:

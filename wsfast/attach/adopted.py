@@ -211,7 +211,7 @@ class AiohttpHost:
     async def open(self, ws: WebSocket) -> Connection:
         """Answer the request; raise what aiohttp answers it with otherwise."""
         connection = self._upgrades.upgrade(self._request, self._headers)
-        ws.upgraded = connection.upgraded
+        ws.response = connection.upgraded
         return connection
 
 

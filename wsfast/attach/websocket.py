@@ -45,6 +45,9 @@ class WebSocket(Target):
         max_size: Largest message accepted, in octets; a server may have a lower limit.
         logger: Logger; by default ``wsfast.server``.
 
+    Attributes:
+        response: With aiohttp, what the handler returns.
+
     Raises:
         ValueError: It is not the scope of a WebSocket; or a header cannot be sent.
 
@@ -79,7 +82,7 @@ class WebSocket(Target):
         Target.__init__(self, host.url, host.logger, host.client)
         self._host = host
         self._opening = False
-        self.upgraded: Any = None
+        self.response: Any = None
 
     @classmethod
     def from_aiohttp(
@@ -91,7 +94,7 @@ class WebSocket(Target):
         **options: Any,
     ) -> Self:
         """
-        Return the WebSocket of a handler of aiohttp, which has to return ``upgraded``.
+        Return the WebSocket of a handler of aiohttp, which has to return ``response``.
 
         Args:
             request: What the handler is called with.
