@@ -2,8 +2,9 @@
 Which tests hold the promise about which threat.
 
 The rows are those of the project's list of threats: H the opening handshake, F framing,
-U text, D compression, C closing and resources, K clients. A test with its row in its
-name is found by that; here are the others. ``test_rows.py`` sees that each row has one.
+U text, D compression, C closing and resources, K clients, L layers. A test with its row
+in its name is found by that; here are the others. ``test_rows.py`` sees that each row
+has one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 COUNTS = {"H": 17, "F": 17, "U": 3, "D": 7, "C": 18, "K": 10}
 
 ROWS = [f"{kind}-{n}" for kind, most in COUNTS.items() for n in range(1, most + 1)]
+ROWS += ["L-5"]
 
 #: row -> tests, each as its file below ``tests`` and a name in it
 ELSEWHERE = {
@@ -35,4 +37,13 @@ ELSEWHERE = {
     "C-9": ["asyncio/test_passes.py test_one_connection_cannot_have_a_pass_for_itself"],
     "C-16": ["asyncio/test_threads.py test_another_thread_is_refused"],
     "C-17": ["c/Makefile qemu-s390x"],
+    "L-5": [
+        "engine/test_events.py test_l5_newlines_are_refused",
+        "engine/test_events.py test_l5_whatever_is_sent_arrives_as_one_event",
+        "eventsource/test_server.py test_l5_nothing_breaks_out_of_its_line",
+        "eventsource/test_client.py test_l5_endless_line",
+        "eventsource/test_client.py test_l5_retry_of_zero_waits_all_the_same",
+        "eventsource/test_client.py "
+        "test_redirect_to_another_origin_without_credentials",
+    ],
 }

@@ -11,6 +11,7 @@ from ..engine import Event, EventError, EventParser, encode_event
 from .client import EventSourceClient
 from .exceptions import EventSourceClosed, InvalidContentType, UnexpectedStatus
 from .history import EncodedEvent, History
+from .reading import read_request
 from .server import EventSource
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "InvalidContentType",
     "UnexpectedStatus",
     "encode_event",
+    "read_request",
 ]

@@ -53,6 +53,13 @@ def asked_of(source: Any) -> Asked:
             or wsfast, or header fields: a mapping, or pairs.
 
     """
+    if isinstance(source, Request):
+        headers = source.headers
+        url = f"http://{headers.get_all('Host')[0]}" if "Host" in headers else ""
+        return _of_fields(source.method, url + source.path, headers.raw_items())
+    if hasattr(source, "headers"):  # those of some libraries are mappings, too
+        url = str(getattr(source, "url", ""))
+        return _of_fields(getattr(source, "method", "GET"), url, source.headers.items())
     if isinstance(source, Mapping):
         if "REQUEST_METHOD" in source:
             return _of_environ(source)
@@ -61,13 +68,6 @@ def asked_of(source: Any) -> Asked:
         if "headers" in source and "type" in source:
             return _of_scope(source)
         return _of_fields("GET", "", source.items())
-    if isinstance(source, Request):
-        headers = source.headers
-        url = f"http://{headers.get_all('Host')[0]}" if "Host" in headers else ""
-        return _of_fields(source.method, url + source.path, headers.raw_items())
-    if hasattr(source, "headers"):
-        url = str(getattr(source, "url", ""))
-        return _of_fields(getattr(source, "method", "GET"), url, source.headers.items())
     return _of_fields("GET", "", source)
 
 
@@ -136,7 +136,8 @@ def response_fields(headers: HeadersLike) -> list[tuple[str, str]]:
     """
     own = Headers(headers)
     ours = [(name, value) for name, value in _DEFAULTS if name not in own]
-    return [*ours, *own.raw_items()]
+    # WSGI wants nothing but str itself.
+    return [*ours, *((str(name), value) for name, value in own.raw_items())]
 
 
 def head_octets(fields: list[tuple[str, str]]) -> bytes:

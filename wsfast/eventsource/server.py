@@ -10,17 +10,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from ..asyncio._stream import stream_driver_for
-from ..asyncio._timeout import timeout as time_limit
 from ..asyncio.waiter import DONE, DROPPED, Later
 from ..exceptions import ConnectionClosed, InvalidHeader, SlowConsumer
 from ..protocol.closing import State
 from ..protocol.headers import HeadersLike
-from ..protocol.heads import DEFAULT_LIMITS, HeadReader, Limits, parse_request
+from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import Request, build_response
 from ._hosts import AiohttpHost, ASGIHost, Host, StreamHost
 from ._requests import Asked, asked_of, response_fields
 from .exceptions import EventSourceClosed
 from .history import EncodedEvent, History
+from .reading import read_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,7 +161,9 @@ class EventSource:
         """
         try:
             if request is None:
-                request = await _read_request(reader, open_timeout, limits)
+                request, _ = await read_request(
+                    reader, open_timeout=open_timeout, limits=limits
+                )
             asked = asked_of(request)
             if not asked.is_event_source:
                 refusal = InvalidHeader("Accept", asked.accept or None)
@@ -179,12 +181,15 @@ class EventSource:
 
     @staticmethod
     def from_wsgi(
-        environ: dict[str, Any], start_response: Callable[..., Any], **options: Any
+        environ: dict[str, Any],
+        start_response: Callable[..., Any],
+        handler: Callable[[WSGIEventSource], object] | None = None,
+        **options: Any,
     ) -> WSGIEventSource:
         """Return the event stream of a WSGI request; see `WSGIEventSource`."""
         from .threads import WSGIEventSource
 
-        return WSGIEventSource(environ, start_response, **options)
+        return WSGIEventSource(environ, start_response, handler, **options)
 
     @staticmethod
     def from_socket(sock: Any, head: bytes = b"", **options: Any) -> SocketEventSource:
@@ -574,20 +579,3 @@ def code_of(cause: ConnectionClosed) -> int:
     if isinstance(cause, SlowConsumer):
         return 1008
     return 1000 if isinstance(cause, EventSourceClosed) and cause.ours else 1006
-
-
-async def _read_request(
-    reader: asyncio.StreamReader, open_timeout: float | None, limits: Limits
-) -> Request:
-    """Read a request; raises what is wrong with it."""
-    head = HeadReader(limits)
-    try:
-        async with time_limit(open_timeout):
-            while True:
-                data = await reader.read(65536)
-                if not data:
-                    raise ConnectionResetError("the client has gone")
-                if head.feed(data):
-                    return parse_request(head.head)
-    except asyncio.TimeoutError as exc:
-        raise TimeoutError("timed out waiting for the request") from exc
