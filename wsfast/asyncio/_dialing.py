@@ -13,15 +13,15 @@ import ssl as ssl_module
 import sys
 from typing import Any, Literal
 
-from ..exceptions import ProxyError
 from ..protocol.headers import HeadersLike
 from ..protocol.heads import Limits
 from ..protocol.proxy import (
-    SOCKS_ERRORS,
     Proxy,
     connect_request,
     environment_proxy,
     parse_proxy,
+    raise_socks_error,
+    socks_proxy,
 )
 from ..protocol.uri import WebSocketURI
 from ._connecting import Tunneling
@@ -174,31 +174,11 @@ async def _open_socks(
     proxy: Proxy, host: str, port: int, arguments: dict[str, Any]
 ) -> socket.socket:
     """Return a socket that leads to a server through a SOCKS proxy."""
+    socks = socks_proxy(proxy, "async_.asyncio", _Opener(arguments))
     try:
-        import python_socks
-        from python_socks.async_.asyncio import Proxy as SocksProxy
-    except ImportError as exc:
-        raise ImportError(
-            "connecting through a SOCKS proxy requires python-socks: "
-            "pip install 'wsfast[proxy]'"
-        ) from exc
-    opener: Any = _Opener(arguments)
-    socks = SocksProxy(
-        python_socks.ProxyType.SOCKS4
-        if proxy.scheme.startswith("socks4")
-        else python_socks.ProxyType.SOCKS5,
-        proxy.host,
-        proxy.port,
-        proxy.username,
-        proxy.password,
-        rdns=proxy.scheme in ("socks4a", "socks5h"),
-        forward=opener,
-    )
-    try:
-        return await socks.connect(host, port, timeout=_SOCKS_S)
+        sock: socket.socket = await socks.connect(host, port, timeout=_SOCKS_S)
     except OSError:
         raise
     except Exception as exc:
-        code = SOCKS_ERRORS.get(getattr(exc, "error_code", None) or 0)
-        cause = exc if code is None else OSError(code, str(exc))
-        raise ProxyError(f"failed to connect through {proxy}: {exc}") from cause
+        raise_socks_error(proxy, exc)
+    return sock

@@ -20,13 +20,13 @@ from ..protocol.headers import HeadersLike, validate_subprotocols
 from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import USER_AGENT, Request, Response
 from ..protocol.options import Options
-from ..protocol.retrying import HEALTHY_S, backoff, process_exception
+from ..protocol.retrying import Retrying, backoff, process_exception
 from ..protocol.uri import (
     MAX_REDIRECTS,
+    default_uri,
     parse_uri,
     redirect_target,
-    same_origin,
-    without_credentials,
+    redirected,
 )
 from ._connecting import Connecting
 from ._dialing import dial
@@ -271,22 +271,14 @@ class connect:  # noqa: N801 - it is used like a function
 
     def _redirect(self, target: str) -> None:
         """Turn to another URI, and forget what only the first one may see."""
-        kwargs = self._kwargs
-        if kwargs.get("sock") is not None:
-            raise ValueError(
-                f"cannot follow redirect to {target} with a preexisting socket"
-            )
-        uri = parse_uri(target)
-        if not same_origin(self.ws_uri, uri):
-            for name in ("unix_path", "host", "port"):
-                if kwargs.get(name) is not None:
-                    raise ValueError(
-                        f"cannot follow cross-origin redirect to {target} "
-                        f"with an explicit {name}"
-                    )
-            if self.additional_headers is not None:
-                self.additional_headers = without_credentials(self.additional_headers)
-        self.uri, self.ws_uri = target, uri
+        names = ("sock", "unix_path", "host", "port")
+        self.ws_uri, self.additional_headers = redirected(
+            self.ws_uri,
+            target,
+            self.additional_headers,
+            {name: self._kwargs.get(name) for name in names},
+        )
+        self.uri = target
 
     async def connect(self) -> ClientConnection:
         """Open a connection; what awaiting this object does."""
@@ -319,7 +311,7 @@ class connect:  # noqa: N801 - it is used like a function
 
     async def __aiter__(self) -> AsyncIterator[ClientConnection]:
         loop = asyncio.get_running_loop()
-        delays: Generator[float, None, None] | None = None
+        retrying = Retrying(self.process_exception, self.reconnect_delays, self.logger)
         while True:
             opened_at: float | None = None
             try:
@@ -328,23 +320,9 @@ class connect:  # noqa: N801 - it is used like a function
                     yield connection
                 why = "connection ended"
             except Exception as exc:
-                try:
-                    fatal = self.process_exception(exc)
-                except Exception as raised:
-                    fatal = raised
-                if fatal is exc:
-                    raise
-                if fatal is not None:
-                    raise fatal from exc
-                why = f"{type(exc).__name__}: {exc}"
-            if opened_at is not None and loop.time() - opened_at >= HEALTHY_S:
-                delays = None
-                continue
-            if delays is None:
-                delays = self.reconnect_delays()
-            delay = next(delays)
-            self.logger.info("reconnecting in %.1f seconds: %s", delay, why)
-            await asyncio.sleep(delay)
+                why = retrying.failed(exc)
+            lasted_s = 0.0 if opened_at is None else loop.time() - opened_at
+            await asyncio.sleep(retrying.delay(why, lasted_s))
 
 
 def unix_connect(
@@ -360,6 +338,5 @@ def unix_connect(
         kwargs: See :class:`connect`.
 
     """
-    if uri is None:
-        uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
+    uri = default_uri(uri, kwargs.get("ssl") is not None)
     return connect(uri, unix_path=path, **kwargs)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NoReturn
 
-from ..exceptions import InvalidHeaderValue, InvalidProxy, InvalidProxyStatus
+from ..exceptions import (
+    InvalidHeaderValue,
+    InvalidProxy,
+    InvalidProxyStatus,
+    ProxyError,
+)
 from .headers import Headers, HeadersLike, build_authorization_basic, build_host
 from .http import USER_AGENT, Response
 from .uri import WebSocketURI
@@ -20,6 +26,8 @@ __all__ = [
     "connect_request",
     "environment_proxy",
     "parse_proxy",
+    "raise_socks_error",
+    "socks_proxy",
 ]
 
 #: Schemes of proxies, and their default ports.
@@ -246,3 +254,48 @@ def check_connect_response(response: Response) -> None:
     """
     if not 200 <= response.status_code < 300:
         raise InvalidProxyStatus(response)
+
+
+def socks_proxy(proxy: Proxy, flavour: str, opener: Any) -> Any:
+    """
+    Return what connects through a SOCKS proxy, of python-socks.
+
+    Args:
+        proxy: The proxy.
+        flavour: Module of python-socks: ``sync`` or ``async_.asyncio``.
+        opener: Opens the connection to the proxy.
+
+    Raises:
+        ImportError: python-socks is not installed.
+
+    """
+    try:
+        kinds = importlib.import_module("python_socks").ProxyType
+        make = importlib.import_module(f"python_socks.{flavour}").Proxy
+    except ImportError as exc:
+        raise ImportError(
+            "connecting through a SOCKS proxy requires python-socks: "
+            "pip install 'wsfast[proxy]'"
+        ) from exc
+    return make(
+        kinds.SOCKS4 if proxy.scheme.startswith("socks4") else kinds.SOCKS5,
+        proxy.host,
+        proxy.port,
+        proxy.username,
+        proxy.password,
+        rdns=proxy.scheme in ("socks4a", "socks5h"),
+        forward=opener,
+    )
+
+
+def raise_socks_error(proxy: Proxy, exc: Exception) -> NoReturn:
+    """
+    Raise the error for one of python-socks.
+
+    Raises:
+        ProxyError: Its cause is an OSError if connecting may work later.
+
+    """
+    code = SOCKS_ERRORS.get(getattr(exc, "error_code", None) or 0)
+    cause = exc if code is None else OSError(code, str(exc))
+    raise ProxyError(f"failed to connect through {proxy}: {exc}") from cause

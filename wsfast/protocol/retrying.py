@@ -1,10 +1,10 @@
-"""When to connect again, and which redirects to follow: rules of every client."""
+"""When a client connects again: the rules of all clients that are iterated over."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
-from typing import Final
+from collections.abc import Callable, Generator
+from typing import Any, Final
 
 from ..exceptions import (
     InvalidMessage,
@@ -13,7 +13,7 @@ from ..exceptions import (
     ProxyError,
 )
 
-__all__ = ["HEALTHY_S", "backoff", "process_exception"]
+__all__ = ["HEALTHY_S", "Retrying", "backoff", "process_exception"]
 
 #: A connection that lasted so long was a healthy one, in seconds: reconnect at once.
 HEALTHY_S: Final = 10.0
@@ -64,3 +64,57 @@ def backoff(
     while True:
         yield random.uniform(0.0, bound)
         bound = min(bound * factor, maximum)
+
+
+class Retrying:
+    """
+    When one iteration over a client tries again.
+
+    Args:
+        process_exception: Tells whether an error may go away: returns None, or what to
+            raise.
+        delays: Makes the delays, anew after each healthy connection.
+        logger: Where to log.
+
+    """
+
+    def __init__(
+        self,
+        process_exception: Callable[[Exception], Exception | None],
+        delays: Callable[[], Generator[float, None, None]],
+        logger: Any,
+    ) -> None:
+        self._process_exception = process_exception
+        self._delays = delays
+        self._logger = logger
+        self._running: Generator[float, None, None] | None = None
+
+    def failed(self, exc: Exception) -> str:
+        """Return why to try again after an error; raise it if that is of no use."""
+        try:
+            fatal = self._process_exception(exc)
+        except Exception as raised:
+            fatal = raised
+        if fatal is exc:
+            raise exc
+        if fatal is not None:
+            raise fatal from exc
+        return f"{type(exc).__name__}: {exc}"
+
+    def delay(self, why: str, lasted_s: float) -> float:
+        """
+        Return how long to wait, in seconds.
+
+        Args:
+            why: Why there has to be another connection.
+            lasted_s: How long the last one was open, in seconds.
+
+        """
+        if lasted_s >= HEALTHY_S:
+            self._running = None
+            return 0.0
+        if self._running is None:
+            self._running = self._delays()
+        delay = next(self._running)
+        self._logger.info("reconnecting in %.1f seconds: %s", delay, why)
+        return delay

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +14,10 @@ from .http import Response
 __all__ = [
     "MAX_REDIRECTS",
     "WebSocketURI",
+    "default_uri",
     "parse_uri",
     "redirect_target",
+    "redirected",
     "same_origin",
     "without_credentials",
 ]
@@ -194,6 +197,50 @@ def redirect_target(uri: str, response: Response) -> str | None:
     if old.secure and not new.secure:
         raise SecurityError(f"cannot follow redirect to non-secure URI {target}")
     return target
+
+
+def redirected(
+    uri: WebSocketURI,
+    target: str,
+    headers: HeadersLike | None,
+    given: Mapping[str, object],
+) -> tuple[WebSocketURI, HeadersLike | None]:
+    """
+    Return where a redirect leads, and the headers that may go there.
+
+    Args:
+        uri: URI that redirects.
+        target: What :func:`redirect_target` has returned.
+        headers: Header fields of the application's.
+        given: Arguments that say where to connect to, whatever the URI: by name, None
+            if there is no such. ``sock`` may be among them.
+
+    Raises:
+        InvalidURI: ``target`` is not the URI of a WebSocket.
+        ValueError: One of these is given, and would not be right any more.
+
+    """
+    if given.get("sock") is not None:
+        raise ValueError(
+            f"cannot follow redirect to {target} with a preexisting socket"
+        )
+    other = parse_uri(target)
+    if same_origin(uri, other):
+        return other, headers
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"cannot follow cross-origin redirect to {target} "
+                f"with an explicit {name}"
+            )
+    return other, None if headers is None else without_credentials(headers)
+
+
+def default_uri(uri: str | None, secure: bool) -> str:
+    """Return the URI of a server behind a UNIX socket, where none is given."""
+    if uri is not None:
+        return uri
+    return "wss://localhost/" if secure else "ws://localhost/"
 
 
 def without_credentials(headers: HeadersLike) -> Headers:

@@ -10,25 +10,25 @@ import os
 import socket
 import ssl as ssl_module
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from ..exceptions import (
     HandshakeError,
     InvalidMessage,
     InvalidProxyMessage,
     InvalidProxyStatus,
-    ProxyError,
 )
 from ..protocol.headers import HeadersLike
 from ..protocol.heads import BodyReader, HeadReader, Limits, parse_response
 from ..protocol.http import Response
 from ..protocol.proxy import (
-    SOCKS_ERRORS,
     Proxy,
     check_connect_response,
     connect_request,
     environment_proxy,
     parse_proxy,
+    raise_socks_error,
+    socks_proxy,
 )
 from ..protocol.uri import WebSocketURI
 from ._sockets import Deadline, open_tcp, open_unix
@@ -196,36 +196,14 @@ class Way:
         self, by: Proxy, host: str, port: int, deadline: Deadline
     ) -> Stream:
         """Have a SOCKS proxy connect."""
-        try:
-            import python_socks
-            from python_socks.sync import Proxy as SocksProxy
-        except ImportError as exc:
-            raise ImportError(
-                "connecting through a SOCKS proxy requires python-socks: "
-                "pip install 'wsfast[proxy]'"
-            ) from exc
-        opener: Any = _Opener(self.source_address, deadline)
-        socks = SocksProxy(
-            python_socks.ProxyType.SOCKS4
-            if by.scheme.startswith("socks4")
-            else python_socks.ProxyType.SOCKS5,
-            by.host,
-            by.port,
-            by.username,
-            by.password,
-            rdns=by.scheme in ("socks4a", "socks5h"),
-            forward=opener,
-        )
+        opener = _Opener(self.source_address, deadline)
+        socks = socks_proxy(by, "sync", opener)
         try:
             socks.connect(host, port, timeout=_SOCKS_S)
-        except python_socks.ProxyTimeoutError as exc:
-            raise TimeoutError("timed out") from exc
         except OSError:
             raise
         except Exception as exc:
-            code = SOCKS_ERRORS.get(getattr(exc, "error_code", None) or 0)
-            cause = exc if code is None else OSError(code, str(exc))
-            raise ProxyError(f"failed to connect through {by}: {exc}") from cause
+            raise_socks_error(by, exc)
         return _stream_of(opener.sock)
 
 

@@ -23,13 +23,13 @@ from ..protocol.headers import HeadersLike, validate_subprotocols
 from ..protocol.heads import DEFAULT_LIMITS, Limits, parse_response
 from ..protocol.http import USER_AGENT, Request, Response
 from ..protocol.options import Options
-from ..protocol.retrying import HEALTHY_S, backoff, process_exception
+from ..protocol.retrying import Retrying, backoff, process_exception
 from ..protocol.uri import (
     MAX_REDIRECTS,
+    default_uri,
     parse_uri,
     redirect_target,
-    same_origin,
-    without_credentials,
+    redirected,
 )
 from ._dialing import Way, read_body, read_head
 from ._sockets import Deadline
@@ -239,24 +239,11 @@ class reconnect:  # noqa: N801 - it is used like a function
     def _redirect(self, target: str) -> None:
         """Turn to another URI, and forget what only the first one may see."""
         way = self._way
-        if way.sock is not None:
-            raise ValueError(
-                f"cannot follow redirect to {target} with a preexisting socket"
-            )
-        uri = parse_uri(target)
-        if not same_origin(self.ws_uri, uri):
-            for name, value in (
-                ("unix_path", way.unix_path),
-                ("address", way.address),
-            ):
-                if value is not None:
-                    raise ValueError(
-                        f"cannot follow cross-origin redirect to {target} "
-                        f"with an explicit {name}"
-                    )
-            if self.additional_headers is not None:
-                self.additional_headers = without_credentials(self.additional_headers)
-        self.uri, self.ws_uri = target, uri
+        given = {"sock": way.sock, "unix_path": way.unix_path, "address": way.address}
+        self.ws_uri, self.additional_headers = redirected(
+            self.ws_uri, target, self.additional_headers, given
+        )
+        self.uri = target
 
     # ---- with, for ----
 
@@ -277,7 +264,7 @@ class reconnect:  # noqa: N801 - it is used like a function
         connection.__exit__(exc_type, exc_value, traceback)
 
     def __iter__(self) -> Iterator[ClientConnection]:
-        delays: Generator[float, None, None] | None = None
+        retrying = Retrying(self.process_exception, self.reconnect_delays, self.logger)
         while True:
             opened_at: float | None = None
             try:
@@ -286,23 +273,9 @@ class reconnect:  # noqa: N801 - it is used like a function
                     yield connection
                 why = "connection ended"
             except Exception as exc:
-                try:
-                    fatal = self.process_exception(exc)
-                except Exception as raised:
-                    fatal = raised
-                if fatal is exc:
-                    raise
-                if fatal is not None:
-                    raise fatal from exc
-                why = f"{type(exc).__name__}: {exc}"
-            if opened_at is not None and time.monotonic() - opened_at >= HEALTHY_S:
-                delays = None
-                continue
-            if delays is None:
-                delays = self.reconnect_delays()
-            delay = next(delays)
-            self.logger.info("reconnecting in %.1f seconds: %s", delay, why)
-            time.sleep(delay)
+                why = retrying.failed(exc)
+            lasted_s = 0.0 if opened_at is None else time.monotonic() - opened_at
+            time.sleep(retrying.delay(why, lasted_s))
 
 
 @takes(reconnect)
@@ -359,12 +332,6 @@ def connect(*args: Any, **kwargs: Any) -> ClientConnection:  # noqa: D417
     return reconnect(*args, **kwargs).connect()
 
 
-def _unix_uri(uri: str | None, kwargs: dict[str, Any]) -> str:
-    if uri is not None:
-        return uri
-    return "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
-
-
 def unix_connect(
     path: str | os.PathLike[str], uri: str | None = None, **kwargs: Any
 ) -> ClientConnection:
@@ -378,11 +345,13 @@ def unix_connect(
         kwargs: See :func:`connect`.
 
     """
-    return connect(_unix_uri(uri, kwargs), unix_path=path, **kwargs)
+    uri = default_uri(uri, kwargs.get("ssl") is not None)
+    return connect(uri, unix_path=path, **kwargs)
 
 
 def unix_reconnect(
     path: str | os.PathLike[str], uri: str | None = None, **kwargs: Any
 ) -> reconnect:
     """Return a :class:`reconnect` for a UNIX socket; see :func:`unix_connect`."""
-    return reconnect(_unix_uri(uri, kwargs), unix_path=path, **kwargs)
+    uri = default_uri(uri, kwargs.get("ssl") is not None)
+    return reconnect(uri, unix_path=path, **kwargs)

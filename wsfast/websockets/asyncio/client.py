@@ -9,6 +9,7 @@ from typing import Any
 
 from ...asyncio import client as ours
 from ...asyncio.client import ClientConnection, backoff, process_exception
+from ...protocol.uri import default_uri
 
 __all__ = [
     "ClientConnection",
@@ -47,6 +48,5 @@ def unix_connect(
         kwargs: See :func:`connect`.
 
     """
-    if uri is None:
-        uri = "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
+    uri = default_uri(uri, kwargs.get("ssl") is not None)
     return connect(uri, unix_path=path, **kwargs)

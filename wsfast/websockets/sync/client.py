@@ -7,6 +7,7 @@ import logging
 import os
 from typing import Any
 
+from ...protocol.uri import default_uri
 from ...sync import client as ours
 from ...sync.client import ClientConnection, backoff, process_exception
 
@@ -62,12 +63,6 @@ connect.__signature__ = _ours.replace(  # type: ignore[attr-defined]
 )
 
 
-def _unix_uri(uri: str | None, kwargs: dict[str, Any]) -> str:
-    if uri is not None:
-        return uri
-    return "ws://localhost/" if kwargs.get("ssl") is None else "wss://localhost/"
-
-
 def unix_connect(
     path: str | os.PathLike[str] | None = None, uri: str | None = None, **kwargs: Any
 ) -> ClientConnection | reconnect:
@@ -81,11 +76,13 @@ def unix_connect(
         kwargs: See :func:`connect`.
 
     """
-    return connect(_unix_uri(uri, kwargs), unix_path=path, **kwargs)
+    uri = default_uri(uri, kwargs.get("ssl") is not None)
+    return connect(uri, unix_path=path, **kwargs)
 
 
 def unix_reconnect(
     path: str | os.PathLike[str] | None = None, uri: str | None = None, **kwargs: Any
 ) -> reconnect:
     """Return a :class:`reconnect` for a UNIX socket; see :func:`unix_connect`."""
-    return reconnect(_unix_uri(uri, kwargs), unix_path=path, **kwargs)
+    uri = default_uri(uri, kwargs.get("ssl") is not None)
+    return reconnect(uri, unix_path=path, **kwargs)
