@@ -19,7 +19,16 @@ from bench.load.machine import facts
 from bench.load.runner import Options, Result, run_case
 from bench.load.targets import HERE, TARGETS, Target, extra
 
-PACKAGES = ("wsfast", "uvloop", "picows", "websockets", "aiohttp")
+PACKAGES = (
+    "wsfast",
+    "uvloop",
+    "picows",
+    "websockets",
+    "aiohttp",
+    "websocket-client",
+    "wsaccel",
+    "websocket-rs",
+)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -31,6 +31,8 @@ class Case:
     figure: Literal["cpu", "latency", "memory"] = "cpu"
     #: the load cannot keep every server busy, and CPU time holds all the same
     may_sleep: bool = False
+    #: over TLS, with a certificate that nobody vouches for
+    tls: bool = False
 
 
 _KIB, _MIB = 1 << 10, 1 << 20
@@ -78,30 +80,24 @@ _CASES = [
     Case(
         "memory", "idle connections", kind="memory", figure="memory", connections=2000
     ),
+]
+_CASES += [
     Case(
-        "client256",
-        "client: 32 connections x 256 B",
+        f"client{name}{'-tls' if tls else ''}",
+        f"client: 32 connections x {size_title}{', TLS' if tls else ''}",
         kind="client",
         connections=32,
-        size=256,
+        size=size,
         reference="client-floor",
-    ),
-    Case(
-        "client8k",
-        "client: 32 connections x 8 KiB",
-        kind="client",
-        connections=32,
-        size=8 * _KIB,
-        reference="client-floor",
-    ),
-    Case(
-        "client100k",
-        "client: 32 connections x 100 KB",
-        kind="client",
-        connections=32,
-        size=100_000,
-        reference="client-wsfast",  # the floor's frames fit into one send()
-    ),
+        tls=tls,
+        may_sleep=tls,  # the server encrypts as much as its clients do
+    )
+    for tls in (False, True)
+    for name, size_title, size in [
+        ("256", "256 B", 256),
+        ("8k", "8 KiB", 8 * _KIB),
+        ("100k", "100 KB", 100_000),
+    ]
 ]
 _CASES += [
     replace(

@@ -7,12 +7,13 @@
  * validation, no limits, no fragments: nothing that a real server has to have, so that
  * nothing can be below it.
  *
- *   floor [--port P] [--core N] [--raw] [--spin]
+ *   floor [--port P] [--core N] [--raw] [--tls] [--spin]
  *
- * --raw echoes octets without WebSocket; --spin polls without sleeping, for measuring
- * clients. Prints "port P pid N" when it listens; ends at end of file on standard
- * input. */
+ * --raw echoes octets without WebSocket; --tls does all of it over TLS, with a
+ * certificate of its own; --spin polls without sleeping, for measuring clients. Prints
+ * "port P pid N" when it listens; ends at end of file on standard input. */
 #define _GNU_SOURCE
+#include "tls.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -45,11 +46,13 @@ typedef struct conn {
     size_t body_cap;
     uint64_t body_len, body_size;
     bool in_body;
+    tls *tls; /* NULL for plain TCP; with it, `out` is ciphertext */
 } conn;
 
 static int epfd;
-static bool raw;
+static bool raw, secure;
 static uint8_t read_buf[READ_SIZE];
+static uint8_t plain_buf[READ_SIZE + TLS_ROOM];
 static uint8_t out_buf[READ_SIZE + 65536];
 static size_t out_len;
 
@@ -59,6 +62,8 @@ static void conn_close(conn *c)
     free(c->in);
     free(c->out);
     free(c->body);
+    if (c->tls != NULL)
+        tls_free(c->tls);
     free(c);
 }
 
@@ -84,8 +89,9 @@ static void *grow(void *p, size_t *cap, size_t need)
     return p;
 }
 
-/* Send what lies at p; keep what the socket does not take. False: the peer is gone. */
-static bool conn_send(conn *c, const uint8_t *p, size_t n)
+/* Put octets on the wire; keep what the socket does not take. False: the peer is gone.
+ */
+static bool conn_write(conn *c, const uint8_t *p, size_t n)
 {
     ssize_t sent = 0;
 
@@ -107,6 +113,16 @@ static bool conn_send(conn *c, const uint8_t *p, size_t n)
         conn_watch(c, true);
     }
     return true;
+}
+
+/* Send what lies at p, encrypted if need be; false if the peer is gone. */
+static bool conn_send(conn *c, const uint8_t *p, size_t n)
+{
+    if (c->tls != NULL) {
+        tls_seal(c->tls, p, n);
+        p = tls_take(&n);
+    }
+    return conn_write(c, p, n);
 }
 
 /* The 101 response for the request head at c->in; false if it is none. */
@@ -226,12 +242,35 @@ static bool conn_feed(conn *c, uint8_t *p, size_t n)
     return conn_send(c, out_buf, out_len);
 }
 
-/* A piece of a long message; echoes it when it is complete. */
+/* Echo a long message that is complete. */
+static bool conn_body_done(conn *c)
+{
+    uint8_t header[WIRE_HEADER_MAX];
+    const size_t n = wire_header(header, c->body_first, c->body_size, NULL);
+
+    c->in_body = false;
+    memcpy(c->body + 10 - n, header, n);
+    if (c->tls == NULL && c->out_len == c->out_pos) {
+        uint8_t *spare = c->out; /* hand the buffer over instead of copying it */
+        const size_t cap = c->out_cap;
+
+        c->out = c->body;
+        c->out_cap = c->body_cap;
+        c->out_pos = 10 - n;
+        c->out_len = (size_t)c->body_size + 10;
+        c->body = spare;
+        c->body_cap = cap;
+        conn_watch(c, true); /* the next turn sends it: the socket has room */
+        return true;
+    }
+    return conn_send(c, c->body + 10 - n, (size_t)c->body_size + n);
+}
+
+/* A piece of a long message, received into its place. */
 static bool conn_body(conn *c)
 {
     uint64_t want = c->body_size - c->body_len;
     uint8_t *at = c->body + 10 + c->body_len;
-    uint8_t header[WIRE_HEADER_MAX];
     ssize_t n;
 
     n = recv(c->fd, at, (size_t)(want < READ_SIZE ? want : READ_SIZE), MSG_DONTWAIT);
@@ -239,25 +278,39 @@ static bool conn_body(conn *c)
         return n < 0 && errno == EAGAIN;
     wire_mask(at, at, (size_t)n, c->body_key, c->body_len);
     c->body_len += (uint64_t)n;
-    if (c->body_len < c->body_size)
-        return true;
-    c->in_body = false;
-    n = (ssize_t)wire_header(header, c->body_first, c->body_size, NULL);
-    memcpy(c->body + 10 - n, header, (size_t)n);
-    if (c->out_len == c->out_pos) { /* hand the buffer over instead of copying it */
-        uint8_t *spare = c->out;
-        const size_t cap = c->out_cap;
+    return c->body_len < c->body_size || conn_body_done(c);
+}
 
-        c->out = c->body;
-        c->out_cap = c->body_cap;
-        c->out_pos = (size_t)(10 - n);
-        c->out_len = (size_t)c->body_size + 10;
-        c->body = spare;
-        c->body_cap = cap;
-        conn_watch(c, true); /* the next turn sends it: the socket has room */
-        return true;
+/* What has come over TLS: decrypted, a piece of a long message or anything else. */
+static bool conn_open(conn *c, const uint8_t *p, size_t n)
+{
+    const ssize_t opened = tls_open(c->tls, plain_buf, p, n);
+    uint8_t *q = plain_buf;
+    bool alive = true;
+
+    if (opened < 0) {
+        (void)tls_take(&n); /* an alert, for a peer that has gone */
+        return false;
     }
-    return conn_send(c, c->body + 10 - n, (size_t)c->body_size + (size_t)n);
+    n = (size_t)opened;
+    if (c->in_body) {
+        const uint64_t want = c->body_size - c->body_len;
+        const size_t k = n < want ? n : (size_t)want;
+
+        wire_mask(c->body + 10 + c->body_len, q, k, c->body_key, c->body_len);
+        c->body_len += k;
+        q += k;
+        n -= k;
+        if (c->body_len == c->body_size)
+            alive = conn_body_done(c);
+    }
+    if (alive && n > 0)
+        alive = conn_feed(c, q, n);
+    if (alive) { /* what TLS itself has to say, if there was no echo to say it with */
+        p = tls_take(&n);
+        alive = conn_write(c, p, n);
+    }
+    return alive;
 }
 
 static bool conn_flush(conn *c)
@@ -281,14 +334,19 @@ static void conn_ready(conn *c, uint32_t events)
 
     if (events & EPOLLOUT) {
         alive = conn_flush(c);
-    } else if (c->in_body) {
+    } else if (c->in_body && c->tls == NULL) {
         alive = conn_body(c);
         if (alive && c->wants_out)
             alive = conn_flush(c);
     } else {
         const ssize_t n = recv(c->fd, read_buf, READ_SIZE, MSG_DONTWAIT);
 
-        alive = n > 0 ? conn_feed(c, read_buf, (size_t)n) : n < 0 && errno == EAGAIN;
+        if (n <= 0)
+            alive = n < 0 && errno == EAGAIN;
+        else if (c->tls != NULL)
+            alive = conn_open(c, read_buf, (size_t)n);
+        else
+            alive = conn_feed(c, read_buf, (size_t)n);
     }
     if (!alive || (c->closing && c->out_pos == c->out_len))
         conn_close(c);
@@ -310,6 +368,8 @@ static void accept_all(int listener)
         if (c == NULL)
             wire_die("calloc");
         c->fd = fd;
+        if (secure)
+            c->tls = tls_new();
         e.data.ptr = c;
         if (epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &e) != 0)
             wire_die("epoll_ctl");
@@ -318,11 +378,9 @@ static void accept_all(int listener)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"port", 1, NULL, 'p'},
-                                            {"core", 1, NULL, 'c'},
-                                            {"raw", 0, NULL, 'r'},
-                                            {"spin", 0, NULL, 's'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"port", 1, NULL, 'p'}, {"core", 1, NULL, 'c'}, {"raw", 0, NULL, 'r'},
+        {"tls", 0, NULL, 't'},  {"spin", 0, NULL, 's'}, {NULL, 0, NULL, 0}};
     static int listener, input; /* their addresses tell them from connections */
     struct epoll_event events[EVENTS];
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = &listener};
@@ -339,6 +397,9 @@ int main(int argc, char **argv)
         case 'r':
             raw = true;
             break;
+        case 't':
+            secure = true;
+            break;
         case 's':
             wait_ms = 0;
             break;
@@ -347,6 +408,8 @@ int main(int argc, char **argv)
         }
     }
     wire_pin(core);
+    if (secure)
+        tls_begin(true);
     epfd = epoll_create1(EPOLL_CLOEXEC);
     listener = wire_listen("127.0.0.1", port);
     if (epfd < 0 || epoll_ctl(epfd, EPOLL_CTL_ADD, listener, &e) != 0)

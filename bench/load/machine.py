@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import ssl
 import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
@@ -36,6 +37,7 @@ def facts(packages: Iterable[str]) -> dict[str, str]:
         "kernel": f"{platform.system()} {platform.release().split('-')[0]}",
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "C compiler": _compiler(),
+        "OpenSSL": ssl.OPENSSL_VERSION,
     }
     for name in packages:
         with suppress(metadata.PackageNotFoundError):

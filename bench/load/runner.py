@@ -178,6 +178,7 @@ def measure_client(
     command += ["--core", str(options.server_core)]
     command += ["--connections", str(case.connections), "--size", str(case.size)]
     command += ["--seconds", str(seconds), "--warmup", str(options.warmup)]
+    command += ["--tls"] if case.tls else []
     waited = _waited_s(running.pid)
     found = _run_json(command, options.nice, seconds + options.warmup + 60)
     waited = _waited_s(running.pid) - waited
@@ -281,6 +282,7 @@ def run_case(
         alive: list[tuple[Target, Callable[[], Sample]]] = []
         native = Target("floor", "", (str(BUILD / "floor"),))
         polled: Running | None = None
+        spinning = ["--spin", "--tls"] if case.tls else ["--spin"]
         for target in targets:
             try:
                 if case.kind == "memory":
@@ -288,7 +290,7 @@ def run_case(
                 elif case.kind == "client":
                     if polled is None:
                         entered = server(
-                            native, options.client_core, options.nice, "--spin"
+                            native, options.client_core, options.nice, *spinning
                         )
                         polled = stack.enter_context(entered)
                     measure = _bind(measure_client, case, polled, target, options)

@@ -53,10 +53,12 @@ def _uvicorn(name: str, ws: str, *more: str) -> Target:
     return _server(f"uvicorn-{name}", title, "uvicorn_asgi", "--ws", ws, *more)
 
 
-def _client(name: str, title: str, module: str, *needs: str) -> Target:
+def _client(
+    name: str, title: str, module: str, *needs: str, waits: bool = False
+) -> Target:
     package = needs or (name.split("-")[1],)
     command = _python(f"clients.{module}")
-    return Target(name, title, command, package, client=True, waits=bool(needs))
+    return Target(name, title, command, package, client=True, waits=waits)
 
 
 _TARGETS = [
@@ -85,18 +87,32 @@ _TARGETS = [
     _client("client-wsfast-callback", "wsfast, callback", "wsfast_callback"),
     _client("client-wsfast", "wsfast, coroutine", "wsfast_coroutine"),
     _client("client-picows", "picows, callback", "picows_callback"),
+    _client(
+        "client-picows-websockets", "picows, coroutine", "picows_coroutine", "picows"
+    ),
+    _client(
+        "client-websocket-rs",
+        "websocket-rs, coroutine",
+        "websocket_rs_coroutine",
+        "websocket_rs",
+    ),
     _client("client-websockets", "websockets", "websockets_coroutine"),
     _client("client-aiohttp", "aiohttp", "aiohttp_coroutine"),
-    _client("client-sync", "wsfast, threads", "wsfast_sync", "wsfast"),
+    _client("client-sync", "wsfast, threads", "wsfast_sync", "wsfast", waits=True),
     _client(
         "client-websocket-client",
         "websocket-client with wsaccel",
         "websocket_client_sync",
         "websocket",
         "wsaccel",
+        waits=True,
     ),
     _client(
-        "client-websockets-sync", "websockets, threads", "websockets_sync", "websockets"
+        "client-websockets-sync",
+        "websockets, threads",
+        "websockets_sync",
+        "websockets",
+        waits=True,
     ),
 ]
 

@@ -269,31 +269,45 @@ static const char request[] =
     "Sec-WebSocket-Version: 13\r\n\r\n";
 static const char accept_value[] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
+const uint8_t *wire_request_octets(size_t *n)
+{
+    *n = sizeof request - 1;
+    return (const uint8_t *)request;
+}
+
 void wire_request(int fd)
 {
     if (send(fd, request, sizeof request - 1, MSG_NOSIGNAL) != sizeof request - 1)
         wire_die("send of the opening handshake");
 }
 
+bool wire_is_response(const uint8_t *head, size_t n)
+{
+    /* the server speaks first only when spoken to: no octet follows the head */
+    if (n < 4 || memcmp(head + n - 4, "\r\n\r\n", 4) != 0)
+        return false;
+    if (n < 13 || memcmp(head, "HTTP/1.1 101 ", 13) != 0 ||
+        memmem(head, n, accept_value, sizeof accept_value - 1) == NULL) {
+        fprintf(stderr, "not a WebSocket server:\n%.*s", (int)n, (const char *)head);
+        exit(1);
+    }
+    return true;
+}
+
 void wire_response(int fd)
 {
-    char head[4096];
+    uint8_t head[4096];
     size_t n = 0;
 
-    do { /* the server speaks first only when spoken to: no octet follows the head */
+    do {
         struct pollfd p = {.fd = fd, .events = POLLIN};
         ssize_t r;
 
         if (poll(&p, 1, 10000) != 1)
             wire_die("no response to the opening handshake");
-        r = recv(fd, head + n, sizeof head - 1 - n, 0);
+        r = recv(fd, head + n, sizeof head - n, 0);
         if (r <= 0)
             wire_die("end of stream in the opening handshake");
         n += (size_t)r;
-        head[n] = '\0';
-    } while (n < 4 || memcmp(head + n - 4, "\r\n\r\n", 4) != 0);
-    if (strncmp(head, "HTTP/1.1 101 ", 13) != 0 || !strstr(head, accept_value)) {
-        fprintf(stderr, "not a WebSocket server:\n%s", head);
-        exit(1);
-    }
+    } while (!wire_is_response(head, n));
 }

@@ -60,4 +60,9 @@ void wire_accept(char out[WIRE_ACCEPT_SIZE], const char *key, size_t n);
 void wire_request(int fd);
 void wire_response(int fd);
 
+/* The same without the socket: the octets of the request, `*n` of them; and whether
+ * head[0, n) is the whole response. Any other one ends the program. */
+const uint8_t *wire_request_octets(size_t *n);
+bool wire_is_response(const uint8_t *head, size_t n);
+
 #endif

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import os
+import ssl
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -21,11 +22,15 @@ class Drive:
     port: int
     connections: int
     payload: str
+    #: what an echo has to be equal to
+    expected: str | bytes
+    #: for TLS; the server's certificate is one that nobody vouches for
+    ssl: ssl.SSLContext | None = None
     messages: int = 0
 
     def check(self, message: object) -> None:
         """Count an echo; a wrong one ends the run."""
-        if message != self.payload:
+        if message != self.expected:
             print("wrong echo", file=sys.stderr, flush=True)
             os._exit(1)
         self.messages += 1
@@ -64,6 +69,13 @@ async def _run(open_one: Open, drive: Drive, warmup_s: float, seconds: float) ->
     print(json.dumps(found), flush=True)
 
 
+def _context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def arguments_of() -> tuple[Drive, argparse.Namespace]:
     """Read the command line, and stay on the core that it names."""
     parser = argparse.ArgumentParser()
@@ -73,13 +85,15 @@ def arguments_of() -> tuple[Drive, argparse.Namespace]:
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--warmup", type=float, default=0.3)
     parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--tls", action="store_true")
     parser.add_argument("--loop", choices=["uvloop", "asyncio"], default="uvloop")
     args = parser.parse_args()
     if args.core >= 0:
         os.sched_setaffinity(0, {args.core})
     letters = "".join(chr(32 + i % 94) for i in range(args.size))
-    uri = f"ws://127.0.0.1:{args.port}/"
-    return Drive(uri, args.port, args.connections, letters), args
+    uri = f"{'wss' if args.tls else 'ws'}://127.0.0.1:{args.port}/"
+    context = _context() if args.tls else None
+    return Drive(uri, args.port, args.connections, letters, letters, context), args
 
 
 def main(open_one: Open) -> None:

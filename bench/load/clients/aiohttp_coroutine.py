@@ -10,7 +10,7 @@ from bench.load.clients._driving import Drive, main
 async def open_one(drive: Drive) -> None:
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(drive.uri, compress=0) as ws,
+        session.ws_connect(drive.uri, compress=0, ssl=drive.ssl or True) as ws,
     ):
         while True:
             await ws.send_str(drive.payload)

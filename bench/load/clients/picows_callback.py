@@ -21,7 +21,9 @@ class Echo(picows.WSListener):
 
 
 async def open_one(drive: Drive) -> None:
-    transport, _ = await picows.ws_connect(lambda: Echo(drive), drive.uri)
+    transport, _ = await picows.ws_connect(
+        lambda: Echo(drive), drive.uri, ssl_context=drive.ssl
+    )
     await transport.wait_disconnected()
     raise AssertionError("disconnected")
 

@@ -9,7 +9,12 @@ from bench.load.clients._driving import Drive, main
 
 async def open_one(drive: Drive) -> None:
     async with connect(
-        drive.uri, compression=None, ping_interval=None, max_queue=None, proxy=None
+        drive.uri,
+        compression=None,
+        ping_interval=None,
+        max_queue=None,
+        proxy=None,
+        ssl=drive.ssl,
     ) as ws:
         while True:
             await ws.send(drive.payload)

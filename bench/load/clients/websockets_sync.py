@@ -12,7 +12,12 @@ from bench.load.clients._sync_driving import main
 
 def open_one(drive: Drive) -> Callable[[], None]:
     ws = connect(
-        drive.uri, compression=None, ping_interval=None, proxy=None, legacy=True
+        drive.uri,
+        compression=None,
+        ping_interval=None,
+        proxy=None,
+        legacy=True,
+        ssl=drive.ssl,
     )
 
     def trip() -> None:

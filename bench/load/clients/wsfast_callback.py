@@ -22,7 +22,7 @@ class Echo(wsfast.Listener):
 async def open_one(drive: Drive) -> None:
     listener = Echo(drive)
     async with connect(
-        drive.uri, listener=listener, compression=None, proxy=None
+        drive.uri, listener=listener, compression=None, proxy=None, ssl=drive.ssl
     ) as ws:
         await ws.wait_closed()
     raise AssertionError("disconnected")

@@ -7,7 +7,7 @@ from wsfast.asyncio import connect
 
 
 async def open_one(drive: Drive) -> None:
-    async with connect(drive.uri, compression=None, proxy=None) as ws:
+    async with connect(drive.uri, compression=None, proxy=None, ssl=drive.ssl) as ws:
         while True:
             await ws.send(drive.payload)
             drive.check(await ws.recv())

@@ -10,7 +10,9 @@ from wsfast.sync import connect
 
 
 def open_one(drive: Drive) -> Callable[[], None]:
-    ws = connect(drive.uri, compression=None, ping_interval=None, proxy=None)
+    ws = connect(
+        drive.uri, compression=None, ping_interval=None, proxy=None, ssl=drive.ssl
+    )
 
     def trip() -> None:
         ws.send(drive.payload)
