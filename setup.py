@@ -47,9 +47,16 @@ MODULES = {
     "wsfast.asyncio._slots": "wsfast/asyncio/_slots.pyx",
     "wsfast.asyncio._reactor": "wsfast/asyncio/_reactor.pyx",
     "wsfast.asyncio._reactor_link": "wsfast/asyncio/_reactor_link.pyx",
+    "wsfast.asyncio._tls": "wsfast/asyncio/_tls.pyx",
+    "wsfast.asyncio._tls_link": "wsfast/asyncio/_tls_link.pyx",
     "wsfast.asgi.channel": "wsfast/asgi/channel.py",
 }
-POSIX_ONLY = {"wsfast.asyncio._reactor", "wsfast.asyncio._reactor_link"}
+POSIX_ONLY = {
+    "wsfast.asyncio._reactor",
+    "wsfast.asyncio._reactor_link",
+    "wsfast.asyncio._tls",
+    "wsfast.asyncio._tls_link",
+}
 DIRECTIVES = {
     "language_level": "3",
     "annotation_typing": False,

@@ -126,6 +126,9 @@ TOOLS = {
     "tinyproxy": Tool(
         "clients through an HTTP proxy", "tinyproxy", _program("tinyproxy")
     ),
+    "openssl": Tool(
+        "TLS with new keys and renegotiation", "openssl", _program("openssl")
+    ),
     "microsocks": Tool(
         "clients through a SOCKS5 proxy", "microsocks", _program("microsocks")
     ),

@@ -100,6 +100,25 @@ async def test_client_side(pair: Pair):
     ]
 
 
+@pytest.mark.parametrize("size", [10, 300_000])
+async def test_what_a_client_says_first(pair: Pair, size):
+    got = asyncio.get_running_loop().create_future()
+
+    class Speaker(Listener):
+        def on_open(self, ws):
+            ws.send("x" * size)
+
+        def on_message(self, ws, message):
+            got.set_result(message)
+
+    async def echo(ws):
+        async for message in ws:
+            ws.send(message)
+
+    await pair.connect(await pair.serve(echo), listener=Speaker, compression=None)
+    assert await asyncio.wait_for(got, 10) == "x" * size
+
+
 async def test_each_connection_has_its_own(pair: Pair):
     made = []
 

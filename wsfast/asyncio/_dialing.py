@@ -1,7 +1,8 @@
 """
 The stream to a server: directly, by a UNIX socket, by a proxy, with TLS or without.
 
-All of it ends in a :class:`StreamLink` on which nothing has been said yet.
+All of it ends in a link on which nothing has been said yet: a :class:`StreamLink`, or
+one in the reactor if the stream has TLS, and begins with it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ async def dial(
     limits: Limits,
     user_agent_header: str | None,
     proxy_headers: HeadersLike | None,
-) -> StreamLink:
+    reactor: Any = None,
+) -> Any:
     """
     Open the stream to a server.
 
@@ -57,6 +59,7 @@ async def dial(
         limits: Limits of the response of an HTTP proxy.
         user_agent_header: User-Agent for an HTTP proxy.
         proxy_headers: Header fields for an HTTP proxy.
+        reactor: The reactor that TLS may run in, if any.
 
     Raises:
         OSError: The server, or the proxy, is not reached.
@@ -78,14 +81,14 @@ async def dial(
         return await _make_link("create_unix_connection", path=unix_path, **tls)
     sock = arguments.pop("sock", None)
     if sock is not None:
-        return await _make_link("create_connection", sock=sock, **tls)
+        return await _make_over(sock, reactor, tls)
 
     host = arguments.pop("host", None) or uri.host
     port = arguments.pop("port", None) or uri.port
     address = environment_proxy(uri) if proxy is True else proxy
     if address is None:
         sock = await open_tcp(host, port, **arguments)
-        return await _make_link("create_connection", sock=sock, **tls)
+        return await _make_over(sock, reactor, tls)
 
     by = parse_proxy(address)
     if by.scheme == "https":
@@ -101,7 +104,7 @@ async def dial(
 
     if by.is_socks:
         sock = await _open_socks(by, host, port, arguments)
-        return await _make_link("create_connection", sock=sock, **tls)
+        return await _make_over(sock, reactor, tls)
     request = connect_request(
         by,
         host,
@@ -135,6 +138,46 @@ async def _make_link(create: str, **arguments: Any) -> StreamLink:
     _, link = await getattr(loop, create)(lambda: StreamLink(driver), **arguments)
     assert isinstance(link, StreamLink)
     return link
+
+
+async def _make_over(sock: socket.socket, reactor: Any, tls: dict[str, Any]) -> Any:
+    """Return a link over a connected socket."""
+    context = tls.get("ssl")
+    if reactor is None or context is None or sock.type != socket.SOCK_STREAM:
+        return await _make_link("create_connection", sock=sock, **tls)
+    timeout = tls.get("ssl_handshake_timeout")
+    done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def told(link: Any, exc: Exception | None) -> None:
+        if done.done():
+            return
+        if exc is None:
+            done.set_result(link)
+        else:
+            done.set_exception(exc)
+
+    try:
+        if timeout is not None and timeout <= 0:
+            raise ValueError(
+                f"ssl_handshake_timeout should be a positive number, got {timeout}"
+            )
+        link = reactor.secure(
+            sock,
+            told,
+            context=ssl_module.create_default_context() if context is True else context,
+            server_side=False,
+            server_hostname=tls.get("server_hostname") or None,
+            handshake_timeout=timeout,
+            shutdown_timeout=tls.get("ssl_shutdown_timeout"),
+        )
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        return await done
+    except BaseException:
+        link.abort()
+        raise
 
 
 async def _start_tls(

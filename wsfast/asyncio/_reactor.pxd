@@ -24,6 +24,7 @@ cdef class Reactor(Driver):
     cdef object _error
     cdef dict _acceptors
     cdef public double busy_poll
+    cdef object tls_room            # buffers of its TLS links, from the first one on
     cdef object __weakref__
 
     cdef int check_thread(self) except -1

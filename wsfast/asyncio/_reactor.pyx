@@ -286,7 +286,7 @@ cdef class Reactor(Driver):
 
     # ---- listening ----
 
-    def listen(self, sock, factory):
+    def listen(self, sock, factory, *, tls=None):
         """
         Accept connections on a listening socket.
 
@@ -294,9 +294,11 @@ cdef class Reactor(Driver):
             sock: A non-blocking socket that listens; it stays the caller's.
             factory: Called with a :class:`ReactorLink` for each connection; it sets the
                 link's ``receiver``.
+            tls: Arguments for a :class:`TLSLink` to be made instead. The factory is
+                called when its handshake is done or has failed, as the link's ``told``.
 
         """
-        cdef Acceptor acceptor = Acceptor(self, sock, factory)
+        cdef Acceptor acceptor = Acceptor(self, sock, factory, tls)
         self._register(acceptor, True)
         self._acceptors[sock.fileno()] = acceptor
 
@@ -354,6 +356,19 @@ cdef class Reactor(Driver):
             return None
         return self._link(fd, None)
 
+    def secure(self, sock, told, **tls):
+        """
+        Take over a connected socket, and do the TLS handshake on it.
+
+        Args:
+            sock: The socket; it is detached.
+            told: See :class:`TLSLink`, as for the arguments ``tls``.
+
+        """
+        sock.setblocking(False)
+        wsf_prepare_socket(sock.fileno(), sock.family)
+        return TLSLink(self, sock.detach(), told, **tls)
+
     def _link(self, int fd, transport):
         link = ReactorLink(self, fd, transport)
         self._register(link, False)
@@ -403,16 +418,18 @@ cdef class Acceptor(Source):
 
     cdef Reactor _reactor
     cdef object _factory
+    cdef dict _tls
     cdef object _retry
     cdef double _backoff
     cdef int _family
 
-    def __init__(self, Reactor reactor, sock, factory):
+    def __init__(self, Reactor reactor, sock, factory, tls):
         Source.__init__(self, reactor)
         self._reactor = reactor
         self.fd = sock.fileno()
         self._family = sock.family
         self._factory = factory
+        self._tls = tls
         wsf_prepare_socket(self.fd, self._family)
 
     cdef int on_ready(self, uint32_t events) except -1:
@@ -426,6 +443,9 @@ cdef class Acceptor(Source):
                 return self._refused(c_errno)
             if not WSF_INHERITED:
                 wsf_prepare_socket(fd, self._family)
+            if self._tls is not None:
+                TLSLink(self._reactor, fd, self._factory, **self._tls)
+                continue
             link = self._reactor._link(fd, None)
             try:
                 self._factory(link)
@@ -491,3 +511,4 @@ def reactor_for(loop):
 
 
 from ._reactor_link import ReactorLink  # noqa: E402  (it needs the classes above)
+from ._tls_link import TLSLink  # noqa: E402

@@ -94,21 +94,6 @@ cdef class ReactorLink(Source):
 
     """
 
-    cdef readonly object transport
-    cdef object _opening_output     # octets to send before there is a connection
-    cdef public int timer_slot
-    cdef public int timer_index
-    # Truth values of an octet each: there are many connections.
-    cdef unsigned char _own         # the descriptor is ours to close
-    cdef unsigned char _paused      # take no octets from the system
-    cdef unsigned char _unread      # an edge said that there is something to read
-    cdef unsigned char _hangup      # the end of the stream is behind what is unread
-    cdef unsigned char _blocked     # the system takes no more output for now
-    cdef unsigned char _broken      # the system takes no output any more
-    cdef unsigned char _closing     # end our side once the output is flushed
-    cdef unsigned char _lingering   # our side has ended; the peer's octets are dropped
-    cdef unsigned char _closed
-
     def __init__(self, Reactor reactor, int fd, transport):
         Source.__init__(self, reactor)
         self.fd = fd
@@ -162,8 +147,8 @@ cdef class ReactorLink(Source):
             if queued is not None:
                 conn.writer.raw(queued)
             self._opening_output = None
-            if not self.dirty:
-                self.wrote()
+        if conn.writer.queued != 0 and not self.dirty:
+            self.wrote()
         if rest:
             conn.parser.feed(rest)
         if rest or self._unread:  # at the end of this pass, or in one of its own

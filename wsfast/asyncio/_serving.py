@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import ssl as ssl_module
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from .link import Link
 
 __all__ = ["Listening", "Where"]
+
+logger = logging.getLogger("wsfast.server")
 
 Accept = Callable[["Link", float, bytes], None]
 
@@ -85,6 +88,7 @@ class Listening:
         self._inodes: list[tuple[str, int] | None] = []
         self._reactor: Any = None
         self._servers: list[Acceptor | asyncio.Server] = []
+        self._shaking: set[Any] = set()
 
     async def open(self) -> None:
         """Bind the sockets; see :func:`open_tcp_sockets` for the errors."""
@@ -113,12 +117,15 @@ class Listening:
         loop = asyncio.get_running_loop()
         for sock in self.sockets:
             sock.listen(where.backlog)
-        if where.reactor and where.ssl is None:
+        if where.reactor:
             self._reactor = reactor_for(loop, where.busy_poll)
         self.active = True
         if self._reactor is not None:
             for sock in self.sockets:
-                self._reactor.listen(sock, self._accept_from_reactor)
+                if where.ssl is None:
+                    self._reactor.listen(sock, self._accept_from_reactor)
+                else:
+                    self._reactor.listen(sock, self._accept_over_tls, tls=self._tls())
             return
         for sock in self.sockets:
             self._servers.append(await self._accept_by_loop(loop, sock))
@@ -147,6 +154,23 @@ class Listening:
     def _accept_from_reactor(self, link: Any) -> None:
         self._accept(link, link.driver.time(), link.first_octets())
 
+    def _tls(self) -> dict[str, Any]:
+        """Return the arguments of a link of the reactor with TLS."""
+        where = self.where
+        return {
+            "context": where.ssl,
+            "server_side": True,
+            "handshake_timeout": where.ssl_handshake_timeout,
+            "shutdown_timeout": where.ssl_shutdown_timeout,
+            "shaking": self._shaking,
+        }
+
+    def _accept_over_tls(self, link: Any, exc: Exception | None) -> None:
+        if exc is not None:  # it is gone, or does not speak TLS
+            logger.debug("a client failed before its request", exc_info=exc)
+        else:
+            self._accept(link, link.born, link.first_octets())
+
     def _accept_from_stream(self, link: StreamLink) -> None:
         self._accept(link, link.born, b"")
 
@@ -156,6 +180,8 @@ class Listening:
         if self._reactor is not None:
             for sock in self.sockets:
                 self._reactor.unlisten(sock)
+        for link in list(self._shaking):
+            link.abort()
         for server in self._servers:
             server.close()
         for sock, inode in zip(self.sockets, self._inodes, strict=True):

@@ -208,8 +208,11 @@ class connect:  # noqa: N801 - it is used like a function
 
     # ---- one attempt ----
 
-    async def _open_link(self) -> tuple[Link, StreamLink]:
+    async def _open_link(self) -> tuple[Link, Any]:
         """Open the stream to the server; return its link, and the one it began with."""
+        reactor = None
+        if self._reactor:
+            reactor = reactor_for(asyncio.get_running_loop(), self._busy_poll)
         first = await dial(
             self.ws_uri,
             self.proxy,
@@ -217,10 +220,10 @@ class connect:  # noqa: N801 - it is used like a function
             limits=self._limits,
             user_agent_header=self._handshake_arguments["user_agent_header"],
             proxy_headers=self._proxy_headers,
+            reactor=reactor,
         )
-        if not self._reactor:
+        if reactor is None or not isinstance(first, StreamLink):
             return first, first
-        reactor_for(asyncio.get_running_loop(), self._busy_poll)
         return link_for(first.transport, reactor=True, link=first), first
 
     def _make_connection(
