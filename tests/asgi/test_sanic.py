@@ -7,6 +7,8 @@ import contextlib
 import gc
 import itertools
 import logging
+import os
+import signal
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -390,3 +392,27 @@ async def test_as_people_start_it(reactor: bool):
     for ws in clients:
         await ws.wait_closed()
     assert {ws.close_code for ws in clients} == {1000}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_workers():
+    """Each process of Sanic's takes over the sockets of its connections."""
+
+    async def visit() -> None:
+        for _ in range(4):
+            async with connect(f"{server.uri}/pid", open_timeout=60) as ws:
+                pid, link = (await ws.recv()).split()
+            assert int(pid) != server.pid
+            assert link == "ReactorLink"
+        async with connect(f"{server.uri}/", open_timeout=60) as ws:
+            await ws.send("text" * 1000)
+            assert await ws.recv() == "text" * 1000
+
+    server = Server("tests.asgi.sanic_app", "2")
+    try:
+        asyncio.run(visit())
+    finally:  # Sanic's manager, asked to end soon after its start, may never do so
+        os.killpg(server.pid, signal.SIGKILL)
+        server.stop()
+    assert not any("Traceback" in line for line in server.log), "\n".join(server.log)

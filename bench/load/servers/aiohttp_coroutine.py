@@ -1,4 +1,4 @@
-"""Echo with aiohttp.web: no compression, no access log, no size limit."""
+"""Echo with aiohttp.web, its own WebSockets or ours: no compression, no size limit."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import socket
 
 from aiohttp import WSMsgType, web
 
-from bench.load.servers._serving import main
+from bench.load.servers._serving import arguments, main
+from wsfast.asgi.aiohttp import setup, upgrade
+
+parser = arguments()
+parser.add_argument("--wsfast", action="store_true")
+args = parser.parse_args()
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
@@ -20,9 +25,17 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
     return ws
 
 
+async def echo_upgraded(request: web.Request) -> web.StreamResponse:
+    ws = await upgrade(request)
+    async for message in ws:
+        await ws.send(message)
+    return ws.upgraded
+
+
 async def serve(sock: socket.socket) -> object:
     app = web.Application()
-    app.router.add_get("/", echo)
+    app.router.add_get("/", echo_upgraded if args.wsfast else echo)
+    setup(app, compression=None, max_size=None, ping_interval=None)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.SockSite(runner, sock, backlog=4096).start()
@@ -30,4 +43,4 @@ async def serve(sock: socket.socket) -> object:
 
 
 if __name__ == "__main__":
-    main(serve)
+    main(serve, args)

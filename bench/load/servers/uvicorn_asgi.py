@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
 
 import uvicorn
 
 import wsfast
+from bench.load.servers._asgi import echo
 from bench.load.servers._serving import arguments, main
 
 parser = arguments()
@@ -17,20 +17,6 @@ parser.add_argument("--accelerate", action="append", default=[], metavar="TARGET
 args = parser.parse_args()
 if args.accelerate:
     wsfast.accelerate(*args.accelerate)
-
-
-async def echo(scope: Any, receive: Any, send: Any) -> None:
-    await receive()
-    await send({"type": "websocket.accept"})
-    while True:
-        event = await receive()
-        if event["type"] == "websocket.disconnect":
-            return
-        text = event.get("text")
-        if text is not None:
-            await send({"type": "websocket.send", "text": text})
-        else:
-            await send({"type": "websocket.send", "bytes": event["bytes"]})
 
 
 async def serve(sock: socket.socket) -> object:
