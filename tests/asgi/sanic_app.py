@@ -1,4 +1,4 @@
-"""A Sanic application that runs as people start it: ``[WORKERS]``, or in one process."""
+"""A Sanic application that runs as people start it; ``[WORKERS]``, else one process."""
 
 from __future__ import annotations
 
