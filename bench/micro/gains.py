@@ -12,6 +12,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -58,10 +59,10 @@ def wsproto() -> Iterator[Subject]:
         def prepare() -> Callable[[], Any]:
             module = import_module("wsproto.connection")
             made = module.Connection(module.SERVER)
-            octets = engine.encode_frame(opcode, payload, mask=KEY)
+            frame = engine.encode_frame(opcode, payload, mask=KEY)
 
             def work() -> Any:
-                made.receive_data(octets)
+                made.receive_data(frame)
                 return list(made.events())
 
             return work
@@ -90,111 +91,97 @@ def wsproto() -> Iterator[Subject]:
         )
 
 
-def autobahn() -> Iterator[Subject]:
-    """Yield what a connection of autobahn does with the octets of a frame."""
+Prepared = Callable[[], Any]
 
-    def mask(data: bytes) -> Callable[[], Callable[[], Any]]:
-        def prepare() -> Callable[[], Any]:
-            create = import_module("autobahn.websocket.protocol").create_xor_masker
-            return lambda: create(KEY, len(data)).process(data)
 
-        return prepare
+def octets(
+    target: str,
+    verb: str,
+    mask: Callable[[bytes], Prepared],
+    validate: Callable[[bytes], Prepared],
+) -> Iterator[Subject]:
+    """
+    Yield what a library does with the octets of a frame.
 
-    def validate(data: bytes) -> Callable[[], Callable[[], Any]]:
-        def prepare() -> Callable[[], Any]:
-            made = import_module("autobahn.websocket.protocol").Utf8Validator()
+    Args:
+        target: The library.
+        verb: What ``mask`` does.
+        mask: Binds the library's names, and returns what masks octets.
+        validate: The same for what validates text.
 
-            def work() -> Any:
-                made.reset()
-                return made.validate(data)
-
-            return work
-
-        return prepare
-
+    """
     for size in (64, 1 << 10, 64 << 10):
         told = sizes(size)
-        yield Subject("autobahn", f"mask, {told}", mask(bytes(size)))
+        yield Subject(target, f"{verb}, {told}", partial(mask, bytes(size)))
         text = text_of(size).encode()
-        yield Subject("autobahn", f"validate text, {told}", validate(text))
+        yield Subject(target, f"validate text, {told}", partial(validate, text))
+
+
+def validator_of(module: str) -> Callable[[bytes], Prepared]:
+    """Return what binds the ``Utf8Validator`` of a module, used for many messages."""
+
+    def validate(data: bytes) -> Prepared:
+        made = import_module(module).Utf8Validator()
+
+        def work() -> Any:
+            made.reset()
+            return made.validate(data)
+
+        return work
+
+    return validate
+
+
+def autobahn() -> Iterator[Subject]:
+    """Yield what a connection of autobahn does with the octets of a frame."""
+    module = "autobahn.websocket.protocol"
+
+    def mask(data: bytes) -> Prepared:
+        create = import_module(module).create_xor_masker
+        return lambda: create(KEY, len(data)).process(data)
+
+    return octets("autobahn", "mask", mask, validator_of(module))
 
 
 def websocket_client() -> Iterator[Subject]:
     """Yield what websocket-client does with the octets of a frame."""
+    module = "websocket._abnf"
 
-    def mask(data: bytes) -> Callable[[], Callable[[], Any]]:
-        def prepare() -> Callable[[], Any]:
-            function = import_module("websocket._abnf").ABNF.mask
-            return lambda: function(KEY, data)
+    def mask(data: bytes) -> Prepared:
+        function = import_module(module).ABNF.mask
+        return lambda: function(KEY, data)
 
-        return prepare
+    def validate(data: bytes) -> Prepared:
+        function = import_module(module).validate_utf8
+        return lambda: function(data)
 
-    def validate(data: bytes) -> Callable[[], Callable[[], Any]]:
-        def prepare() -> Callable[[], Any]:
-            function = import_module("websocket._abnf").validate_utf8
-            return lambda: function(data)
-
-        return prepare
-
-    for size in (64, 1 << 10, 64 << 10):
-        told = sizes(size)
-        yield Subject("websocket-client", f"mask, {told}", mask(bytes(size)))
-        text = text_of(size).encode()
-        yield Subject("websocket-client", f"validate text, {told}", validate(text))
+    return octets("websocket-client", "mask", mask, validate)
 
 
 def gevent_websocket() -> Iterator[Subject]:
     """Yield what gevent-websocket does with the octets of a frame."""
+    module = "geventwebsocket.websocket"
 
-    def unmask(data: bytes) -> Callable[[], Callable[[], Any]]:
-        def prepare() -> Callable[[], Any]:
-            header = import_module("geventwebsocket.websocket").Header(length=len(data))
-            header.mask = KEY
-            return lambda: header.unmask_payload(data)
+    def unmask(data: bytes) -> Prepared:
+        header = import_module(module).Header(length=len(data))
+        header.mask = KEY
+        return lambda: header.unmask_payload(data)
 
-        return prepare
-
-    def validate(data: bytes) -> Callable[[], Callable[[], Any]]:
-        def prepare() -> Callable[[], Any]:
-            made = import_module("geventwebsocket.websocket").Utf8Validator()
-
-            def work() -> Any:
-                made.reset()
-                return made.validate(data)
-
-            return work
-
-        return prepare
-
-    for size in (64, 1 << 10, 64 << 10):
-        told = sizes(size)
-        yield Subject("gevent-websocket", f"unmask, {told}", unmask(bytes(size)))
-        text = text_of(size).encode()
-        yield Subject("gevent-websocket", f"validate text, {told}", validate(text))
+    return octets("gevent-websocket", "unmask", unmask, validator_of(module))
 
 
 def wsaccel() -> Iterator[Subject]:
     """Yield what importers of wsaccel do with it."""
 
-    def mask(data: bytes) -> Callable[[], Callable[[], Any]]:
-        def prepare() -> Callable[[], Any]:
-            masker = import_module("wsaccel.xormask").XorMaskerSimple
-            return lambda: masker(KEY).process(data)
+    def mask(data: bytes) -> Prepared:
+        masker = import_module("wsaccel.xormask").XorMaskerSimple
+        return lambda: masker(KEY).process(data)
 
-        return prepare
+    def validate(data: bytes) -> Prepared:
+        validator = import_module("wsaccel.utf8validator").Utf8Validator
+        return lambda: validator().validate(data)
 
-    def validate(data: bytes) -> Callable[[], Callable[[], Any]]:
-        def prepare() -> Callable[[], Any]:
-            validator = import_module("wsaccel.utf8validator").Utf8Validator
-            return lambda: validator().validate(data)
-
-        return prepare
-
-    for size in (64, 1 << 10, 64 << 10):
-        told = sizes(size)
-        yield Subject("wsaccel", f"mask, {told}", mask(bytes(size)))
-        text = text_of(size).encode()
-        yield Subject("wsaccel", f"validate text, {told}", validate(text))
+    return octets("wsaccel", "mask", mask, validate)
 
 
 def more(target: str) -> Callable[[], Iterator[Subject]]:

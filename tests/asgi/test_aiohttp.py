@@ -14,6 +14,12 @@ import pytest
 import websockets.asyncio.client
 from aiohttp import web
 
+from tests.asgi.attached import (
+    check_another_client,
+    check_early_message,
+    check_echo,
+    check_tls,
+)
 from tests.asyncio.wire import until
 from wsfast import connect
 from wsfast.asgi.aiohttp import setup, upgrade
@@ -64,9 +70,14 @@ class Served:
         await site.start()
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self.runner.addresses[0][1]
+
+    @property
     def uri(self) -> str:
         """Where it serves."""
-        return f"{self.scheme}://127.0.0.1:{self.runner.addresses[0][1]}/"
+        return f"{self.scheme}://127.0.0.1:{self.port}/"
 
     @property
     def known(self) -> list[Any]:
@@ -87,30 +98,17 @@ async def served(reactor: bool) -> AsyncIterator[Served]:
     gc.collect()  # what is unclosed complains now, in the test that left it
 
 
-MESSAGES = ["", "text", "ä€😀" * 1000, b"", b"\x00\xff" * 50, b"x" * 1_000_000]
-
-
 async def test_echo(served: Served):
-    await served.serve()
-    async with connect(served.uri) as ws:
-        for message in MESSAGES:
-            await ws.send(message)
-        assert [await ws.recv() for _ in MESSAGES] == MESSAGES
-    assert ws.close_code == 1000
-    await served.forgets()
+    await check_echo(served)
 
 
 @pytest.mark.parametrize("compression", ["deflate", None])
 async def test_other_clients(served: Served, compression):
+    await check_another_client(served, compression)
+
+
+async def test_the_client_of_aiohttp(served: Served):
     await served.serve()
-    async with websockets.asyncio.client.connect(
-        served.uri, compression=compression, proxy=None
-    ) as ws:
-        assert bool(ws.protocol.extensions) is (compression is not None)
-        for message in MESSAGES:
-            await ws.send(message)
-            assert await ws.recv() == message
-    assert ws.close_code == 1000
     async with aiohttp.ClientSession() as session:
         async with session.ws_connect(served.uri, compress=15) as other:
             await other.send_str("text" * 1000)
@@ -120,13 +118,7 @@ async def test_other_clients(served: Served, compression):
 
 
 async def test_tls(served: Served, server_tls, client_tls):
-    await served.serve(ssl=server_tls)
-    async with connect(served.uri, ssl=client_tls) as ws:
-        for message in MESSAGES:
-            await ws.send(message)
-            assert await ws.recv() == message
-    assert ws.close_code == 1000
-    await served.forgets()
+    await check_tls(served, server_tls, client_tls)
 
 
 async def test_tls_the_client_vanishes(served: Served, server_tls, client_tls):
@@ -146,24 +138,7 @@ async def test_unix_socket(served: Served, tmp_path):
 
 
 async def test_messages_right_behind_the_request(served: Served):
-    await served.serve()
-    host, port = served.runner.addresses[0]
-    reader, writer = await asyncio.open_connection(host, port)
-    writer.write(
-        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        b"Sec-WebSocket-Version: 13\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        b"\x81\x85\x00\x00\x00\x00early"
-    )
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 101 ")
-    assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
-    assert await reader.readexactly(7) == b"\x81\x05early"
-    writer.write(b"\x88\x82\x00\x00\x00\x00\x03\xe8")
-    assert await reader.read() == b"\x88\x02\x03\xe8"
-    writer.close()
-    await writer.wait_closed()
-    await served.forgets()
+    await check_early_message(served)
 
 
 async def test_after_other_requests_on_the_connection(served: Served):

@@ -14,10 +14,15 @@ from typing import Any
 
 import aiohttp
 import pytest
-import websockets.asyncio.client
 from sanic import Sanic
 from sanic.exceptions import ServerError, WebsocketClosed
 
+from tests.asgi.attached import (
+    check_another_client,
+    check_early_message,
+    check_echo,
+    check_tls,
+)
 from tests.asgi.process import Server
 from tests.asyncio.wire import until
 from wsfast import connect
@@ -103,60 +108,21 @@ async def served(
     gc.collect()  # what is unclosed complains now, in the test that left it
 
 
-MESSAGES = ["", "text", "ä€😀" * 1000, b"", b"\x00\xff" * 50, b"x" * 1_000_000]
-REQUEST = (
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
-
-
 async def test_echo(served: Served):
-    await served.serve()
-    async with connect(served.uri) as ws:
-        for message in MESSAGES:
-            await ws.send(message)
-        assert [await ws.recv() for _ in MESSAGES] == MESSAGES
-    assert ws.close_code == 1000
-    await served.forgets()
+    await check_echo(served)
 
 
 @pytest.mark.parametrize("compression", ["deflate", None])
 async def test_other_clients(served: Served, compression):
-    await served.serve()
-    async with websockets.asyncio.client.connect(
-        served.uri, compression=compression, proxy=None
-    ) as ws:
-        assert bool(ws.protocol.extensions) is (compression is not None)
-        for message in MESSAGES:
-            await ws.send(message)
-            assert await ws.recv() == message
-    assert ws.close_code == 1000
-    await served.forgets()
+    await check_another_client(served, compression)
 
 
 async def test_tls(served: Served, server_tls, client_tls):
-    await served.serve(ssl=server_tls)
-    async with connect(served.uri, ssl=client_tls) as ws:
-        for message in MESSAGES:
-            await ws.send(message)
-            assert await ws.recv() == message
-    assert ws.close_code == 1000
-    await served.forgets()
+    await check_tls(served, server_tls, client_tls)
 
 
 async def test_messages_right_behind_the_request(served: Served):
-    await served.serve()
-    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-    writer.write(REQUEST + b"\x81\x85\x00\x00\x00\x00early")
-    head = await reader.readuntil(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 101 ")
-    assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head
-    assert await reader.readexactly(7) == b"\x81\x05early"
-    writer.write(b"\x88\x82\x00\x00\x00\x00\x03\xe8")
-    assert await reader.read() == b"\x88\x02\x03\xe8"
-    writer.close()
-    await writer.wait_closed()
-    await served.forgets()
+    await check_early_message(served)
 
 
 async def test_a_request_that_is_no_handshake(served: Served):

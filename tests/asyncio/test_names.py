@@ -9,9 +9,10 @@ import pytest
 
 import wsfast
 import wsfast.asyncio
+from tests.support.signatures import check_parameters, named, public_members
 from wsfast.asyncio import ClientConnection, Server, ServerConnection, connect, serve
 
-websockets = pytest.importorskip("websockets", minversion="17")
+pytest.importorskip("websockets", minversion="17")
 
 #: Defaults that differ, and why.
 OTHER_DEFAULTS = {
@@ -26,15 +27,15 @@ OTHER_DEFAULTS = {
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (serve, "asyncio.server.serve"),
-        (connect, "asyncio.client.connect"),
-        (wsfast.asyncio.unix_serve, "asyncio.server.unix_serve"),
-        (wsfast.asyncio.unix_connect, "asyncio.client.unix_connect"),
-        (wsfast.asyncio.broadcast, "asyncio.server.broadcast"),
-        (wsfast.asyncio.basic_auth, "asyncio.server.basic_auth"),
-        (Server.close, "asyncio.server.Server.close"),
+        (serve, "asyncio.server:serve"),
+        (connect, "asyncio.client:connect"),
+        (wsfast.asyncio.unix_serve, "asyncio.server:unix_serve"),
+        (wsfast.asyncio.unix_connect, "asyncio.client:unix_connect"),
+        (wsfast.asyncio.broadcast, "asyncio.server:broadcast"),
+        (wsfast.asyncio.basic_auth, "asyncio.server:basic_auth"),
+        (Server.close, "asyncio.server:Server.close"),
         *(
-            (getattr(ServerConnection, name), f"asyncio.connection.Connection.{name}")
+            (getattr(ServerConnection, name), f"asyncio.connection:Connection.{name}")
             for name in (
                 "recv",
                 "recv_streaming",
@@ -45,29 +46,17 @@ OTHER_DEFAULTS = {
                 "pong",
             )
         ),
-        (ServerConnection.respond, "asyncio.server.ServerConnection.respond"),
+        (ServerConnection.respond, "asyncio.server:ServerConnection.respond"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_parameters_and_defaults(ours, theirs: str):
-    module, _, name = theirs.partition(".")[2].partition(".")
-    found = importlib.import_module(f"websockets.asyncio.{module}")
-    for part in name.split("."):
-        found = getattr(found, part)
+    found = named(f"websockets.{theirs}")
     try:
-        have = inspect.signature(ours).parameters
+        have = dict(inspect.signature(ours).parameters)
     except ValueError:
         pytest.skip("compiled without signatures")
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in have.values())
-    for parameter in inspect.signature(found).parameters.values():
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-            continue
-        if parameter.name not in have:
-            assert takes_any, parameter.name
-            continue
-        mine = have[parameter.name]
-        if parameter.name not in OTHER_DEFAULTS and parameter.name != "path":
-            assert mine.default == parameter.default, parameter.name
+    check_parameters(have, found, {*OTHER_DEFAULTS, "path"})
 
 
 @pytest.mark.parametrize("name", ["server", "client", "connection"])
@@ -105,9 +94,8 @@ def test_members(name: str):
     }
     for class_name, mine in classes[name]:
         theirs = getattr(found, class_name)
-        for member in dir(theirs):
-            if not member.startswith("_") and member not in hidden:
-                assert hasattr(mine, member), f"{class_name}.{member}"
+        for member in public_members(theirs) - hidden:
+            assert hasattr(mine, member), f"{class_name}.{member}"
 
 
 def test_exceptions():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from typing import Any
 
@@ -10,11 +9,12 @@ import pytest
 
 import wsfast.asyncio
 import wsfast.sync
+from tests.support.signatures import check_parameters, named, public_members
 from tests.sync.conftest import wired
 from wsfast.sync import ClientConnection, Server, ServerConnection
 from wsfast.sync.connection import Connection
 
-websockets = pytest.importorskip("websockets", minversion="17")
+pytest.importorskip("websockets", minversion="17")
 
 #: Defaults that differ, and why.
 OTHER_DEFAULTS = {
@@ -50,20 +50,20 @@ INSIDE = {
 
 #: ours, theirs: every function and method that an application calls.
 TABLE = [
-    (wsfast.sync.connect, "client.connect"),
-    (wsfast.sync.reconnect, "client.reconnect"),
-    (wsfast.sync.unix_connect, "client.unix_connect"),
-    (wsfast.sync.unix_reconnect, "client.unix_reconnect"),
-    (wsfast.sync.serve, "server.serve"),
-    (wsfast.sync.unix_serve, "server.unix_serve"),
-    (wsfast.sync.broadcast, "server.broadcast"),
-    (wsfast.sync.basic_auth, "server.basic_auth"),
-    (Server.serve_forever, "server.Server.serve_forever"),
-    (Server.shutdown, "server.Server.shutdown"),
-    (Server.fileno, "server.Server.fileno"),
-    (ServerConnection.respond, "server.ServerConnection.respond"),
+    (wsfast.sync.connect, "client:connect"),
+    (wsfast.sync.reconnect, "client:reconnect"),
+    (wsfast.sync.unix_connect, "client:unix_connect"),
+    (wsfast.sync.unix_reconnect, "client:unix_reconnect"),
+    (wsfast.sync.serve, "server:serve"),
+    (wsfast.sync.unix_serve, "server:unix_serve"),
+    (wsfast.sync.broadcast, "server:broadcast"),
+    (wsfast.sync.basic_auth, "server:basic_auth"),
+    (Server.serve_forever, "server:Server.serve_forever"),
+    (Server.shutdown, "server:Server.shutdown"),
+    (Server.fileno, "server:Server.fileno"),
+    (ServerConnection.respond, "server:ServerConnection.respond"),
     *(
-        (getattr(Connection, name), f"connection.Connection.{name}")
+        (getattr(Connection, name), f"connection:Connection.{name}")
         for name in (
             "recv",
             "recv_streaming",
@@ -81,36 +81,25 @@ TABLE = [
     ("ours", "theirs"), TABLE, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_parameters_and_defaults(ours: Any, theirs: str):
-    module, _, name = theirs.partition(".")
-    found = importlib.import_module(f"websockets.sync.{module}")
-    for part in name.split("."):
-        found = getattr(found, part)
-    have = inspect.signature(ours).parameters
+    have = dict(inspect.signature(ours).parameters)
     if ours is wsfast.sync.serve:
         have = {**inspect.signature(Server).parameters, **have}
-    for parameter in inspect.signature(found).parameters.values():
-        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-            continue
-        if parameter.name in WITHOUT:
-            continue
-        mine = have[parameter.name]
-        if parameter.name not in OTHER_DEFAULTS and parameter.name != "path":
-            assert mine.default == parameter.default, parameter.name
+        del have["kwargs"]
+    others = {*OTHER_DEFAULTS, "path"}
+    check_parameters(have, named(f"websockets.sync.{theirs}"), others, WITHOUT)
 
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
-        (Connection, "connection.Connection"),
-        (ClientConnection, "client.ClientConnection"),
-        (ServerConnection, "server.ServerConnection"),
-        (Server, "server.Server"),
+        (Connection, "connection:Connection"),
+        (ClientConnection, "client:ClientConnection"),
+        (ServerConnection, "server:ServerConnection"),
+        (Server, "server:Server"),
     ],
 )
 def test_members(ours: type, theirs: str):
-    module, _, name = theirs.partition(".")
-    found = getattr(importlib.import_module(f"websockets.sync.{module}"), name)
-    public = {member for member in dir(found) if not member.startswith("_")}
+    public = public_members(named(f"websockets.sync.{theirs}"))
     assert public - INSIDE <= set(dir(ours)) | {"subprotocol"}  # set by __init__
 
 
