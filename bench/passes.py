@@ -4,20 +4,26 @@ What a pass of the reactor costs: ``python -m bench.passes [--style coroutine] .
 Both ends are in one thread: each round sends to all connections, has the reactor serve
 them, and takes the replies. Only the reactor's part is timed, and the tenth percentile
 of the rounds is printed: on a busy machine it tells 1 % apart, where the load benchmark
-needs 10. Compare two states of the sources with it, not two servers: no loop sleeps and
-none is woken.
+needs 10. No loop sleeps and none is woken, so it is for comparing two states of the
+sources, or the reactor with the same in C (``load/pass_floor.c``): without ``--style``,
+or with several, they run in turns, and their ratios to the first of a turn are printed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import socket
+import subprocess
+import sys
+from statistics import median
 from time import perf_counter_ns
 
 import wsfast
 from bench.load.servers._serving import listening_socket
+from bench.load.targets import BUILD, HERE
 from wsfast.asyncio import Connection, ServerConnection, serve
 from wsfast.asyncio._options import reactor_for
 
@@ -27,6 +33,7 @@ REQUEST = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
 WARM_UP = 20  # rounds
+STYLES = ["floor", "raw", "callback", "coroutine"]  # the first two are C
 
 
 class Echo(wsfast.Listener):
@@ -61,7 +68,7 @@ async def measure(args: argparse.Namespace) -> list[float]:
     reply = (len(frame) - 4) * args.depth  # without the masking-key
     room = bytearray(reply)
     sock = listening_socket(0)
-    handler = Echo if args.style == "callback" else echo
+    handler = Echo if args.style == ["callback"] else echo
     async with serve(handler, sock=sock, compression=None, max_size=None):
         peers = [await connected(sock.getsockname()) for _ in range(args.connections)]
         run_pass = reactor_for(asyncio.get_running_loop()).run_pass
@@ -100,24 +107,80 @@ async def measure(args: argparse.Namespace) -> list[float]:
     return sorted(found[WARM_UP:])
 
 
+def measure_floor(args: argparse.Namespace) -> dict[str, float]:
+    """Return what the same costs in C, with WebSocket or without."""
+    command = [str(BUILD / "pass_floor")]
+    for name in ("connections", "depth", "size", "rounds", "core"):
+        command += [f"--{name}", str(getattr(args, name))]
+    if args.binary:
+        command.append("--binary")
+    if args.style == ["raw"]:
+        command.append("--raw")
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def measure_one(args: argparse.Namespace) -> dict[str, float]:
+    """Return nanoseconds per message of the one style that is asked for."""
+    if args.style[0] in ("floor", "raw"):
+        return measure_floor(args)
+    os.sched_setaffinity(0, {args.core})
+    found = asyncio.run(measure(args))
+    return {
+        "p10": found[len(found) // 10],
+        "shortest": found[0],
+        "median": found[len(found) // 2],
+    }
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Measure the styles in turns, each in a process of its own; print the ratios."""
+    results: dict[str, list[float]] = {style: [] for style in args.style}
+    for _ in range(args.turns):
+        for style in args.style:
+            command = [sys.executable, "-m", "bench.passes", *sys.argv[1:]]
+            done = subprocess.run(
+                [*command, "--style", style, "--json"],
+                check=True,
+                stdout=subprocess.PIPE,
+            )
+            results[style].append(json.loads(done.stdout)["p10"])
+    first = results[args.style[0]]
+    for style, found in results.items():
+        ratios = [ns / base for ns, base in zip(found, first, strict=True)]
+        print(
+            f"{style:10} {median(found):6.0f} ns per message, "
+            f"{median(ratios):.2f} of {args.style[0]}"
+            f" ({min(ratios):.2f} - {max(ratios):.2f})"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.passes", description=__doc__)
-    parser.add_argument(
-        "--style", choices=["callback", "coroutine"], default="callback"
-    )
+    parser.add_argument("--style", choices=STYLES, nargs="+", default=STYLES)
+    parser.add_argument("--turns", type=int, default=5, help="of each style")
     parser.add_argument("--connections", type=int, default=100)
     parser.add_argument("--depth", type=int, default=1, help="messages in flight")
     parser.add_argument("--size", type=int, default=64, help="octets")
     parser.add_argument("--binary", action="store_true")
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--core", type=int, default=0)
+    parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
-    os.sched_setaffinity(0, {args.core})
-    found = asyncio.run(measure(args))
-    print(
-        f"{found[len(found) // 10]:.0f} ns per message"
-        f" (shortest {found[0]:.0f}, median {found[len(found) // 2]:.0f})"
-    )
+    if not args.json:
+        subprocess.run(["make", "-s", "-C", str(HERE)], check=True)
+    if len(args.style) > 1:
+        compare(args)
+        return
+    found = measure_one(args)
+    if args.json:
+        print(json.dumps(found))
+    else:
+        print(
+            f"{found['p10']:.0f} ns per message"
+            f" (shortest {found['shortest']:.0f}, median {found['median']:.0f})"
+        )
 
 
 if __name__ == "__main__":
