@@ -42,6 +42,7 @@ MODULES = {
     "wsfast.asyncio.link": "wsfast/asyncio/link.py",
     "wsfast.asyncio.waiter": "wsfast/asyncio/waiter.py",
     "wsfast.asyncio.inbound": "wsfast/asyncio/inbound.py",
+    "wsfast.asyncio.fragments": "wsfast/asyncio/fragments.py",
     "wsfast.asyncio.outbound": "wsfast/asyncio/outbound.py",
     "wsfast.asyncio.connection": "wsfast/asyncio/connection.py",
     "wsfast.asyncio._slots": "wsfast/asyncio/_slots.pyx",

@@ -17,6 +17,7 @@ does what its ``add_done_callback`` does.
 import sys
 
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 
 from .inbound cimport Inbound, Receiver
 from .waiter cimport Later, Waiter
@@ -39,7 +40,8 @@ cdef extern from *:
     typedef PyObject *(*wsf_step)(PyObject *self, int *done);
     static wsf_step wsf_receiver_step, wsf_later_step;
 
-    static PySendResult wsf_as_send(wsf_step step, PyObject *self, PyObject **result)
+    static inline PySendResult wsf_as_send(wsf_step step, PyObject *self,
+                                           PyObject **result)
     {
         int done = 0;
 
@@ -71,11 +73,6 @@ cdef extern from *:
     {
         return wsf_as_next(wsf_receiver_step, self);
     }
-    static PySendResult wsf_later_send(PyObject *self, PyObject *arg, PyObject **r)
-    {
-        (void)arg;
-        return wsf_as_send(wsf_later_step, self, r);
-    }
     static PyObject *wsf_later_next(PyObject *self)
     {
         return wsf_as_next(wsf_later_step, self);
@@ -88,7 +85,8 @@ cdef extern from *:
     }
 
     static void wsf_install(PyObject *receiver, wsf_step receiver_step,
-                            PyObject *later, wsf_step later_step, unaryfunc later_await)
+                            PyObject *later, wsf_step later_step, sendfunc later_send,
+                            unaryfunc later_await)
     {
         PyTypeObject *r = (PyTypeObject *)receiver;
         PyTypeObject *l = (PyTypeObject *)later;
@@ -100,7 +98,7 @@ cdef extern from *:
         r->tp_iternext = wsf_receiver_next;
         l->tp_iternext = wsf_later_next;
         r->tp_as_async->am_send = (sendfunc)wsf_receiver_send;
-        l->tp_as_async->am_send = (sendfunc)wsf_later_send;
+        l->tp_as_async->am_send = later_send;
         PyType_Modified(r);
         PyType_Modified(l);
     }
@@ -121,24 +119,31 @@ cdef extern from *:
     """
     ctypedef PyObject *(*wsf_step)(PyObject *self, int *done) except NULL
     ctypedef PyObject *(*unaryfunc)(PyObject *self) except NULL
+    ctypedef int (*sendfunc)(PyObject *self, PyObject *arg, PyObject **result) noexcept
+    int PYGEN_RETURN
+    int wsf_as_send(wsf_step step, PyObject *self, PyObject **result) noexcept
     ctypedef PyObject *(*getattrofunc)(PyObject *self, PyObject *name) except NULL
     ctypedef int (*setattrofunc)(PyObject *self, PyObject *name, PyObject *to) except -1
     void wsf_install_waiter(object waiter, getattrofunc get, setattrofunc set,
                             Py_ssize_t call_offset)
     void wsf_install(object receiver, wsf_step receiver_step, object later,
-                     wsf_step later_step, unaryfunc later_await)
+                     wsf_step later_step, sendfunc later_send, unaryfunc later_await)
 
 
 cdef object receiver_step(Receiver receiver, int *done):
     cdef Inbound connection = receiver._connection
     cdef Receiver waiting = connection.waiting
-    if connection._head < len(connection._queue) and (
+    if connection._head != connection._tail and (
             waiting is None or waiting is receiver):
         receiver.busy = False
-        connection.waiting = None
+        if waiting is not None:
+            connection.waiting = None
         done[0] = 1
+        if type(receiver) is Receiver and receiver.decode is None and (
+                not receiver.peek):
+            return connection._take()
         return receiver._result()
-    if connection._head == len(connection._queue) and receiver._at_end():
+    if connection._head == connection._tail and receiver._at_end():
         receiver._leave()
         done[0] = 1
         return receiver._end()
@@ -156,6 +161,14 @@ cdef object later_step(Later later, int *done):
         return end.value
 
 
+cdef int later_send(Later later, PyObject *arg, PyObject **result) noexcept:
+    if later._finish is None:  # as it is for nearly every send()
+        Py_INCREF(later._result)
+        result[0] = <PyObject *>later._result
+        return PYGEN_RETURN
+    return wsf_as_send(<wsf_step>later_step, <PyObject *>later, result)
+
+
 cdef object later_await(Later later):
     if later._finish is None:
         return later
@@ -163,7 +176,7 @@ cdef object later_await(Later later):
 
 
 wsf_install(Receiver, <wsf_step>receiver_step, Later, <wsf_step>later_step,
-            <unaryfunc>later_await)
+            <sendfunc>later_send, <unaryfunc>later_await)
 
 
 # ---- what asyncio asks a waiter for ----

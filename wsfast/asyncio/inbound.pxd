@@ -1,5 +1,7 @@
 # The compiled form of inbound.py.
 
+cimport cython
+
 from ..protocol.messages cimport Protocol
 from .link cimport Link
 from .waiter cimport Waiter
@@ -7,7 +9,11 @@ from .waiter cimport Waiter
 
 cdef int _OPEN
 cdef int _CLOSED
+cdef int KEPT_SLOTS
 cdef list _EMPTY
+
+@cython.locals(text=str)
+cdef Py_ssize_t _size(object item) except -1
 
 
 cdef class Receiver:
@@ -32,19 +38,14 @@ cdef class _Fragment:
     cdef readonly bint fin
 
 
-cdef class Fragments:
-    cdef Inbound _connection
-    cdef object _decode
-    cdef object __weakref__
-
-
 cdef class Inbound(Protocol):
     cdef public Link link
     cdef public object listener
     cdef object _on_message
     cdef public Receiver waiting
     cdef list _queue
-    cdef int _head
+    cdef Py_ssize_t _head
+    cdef Py_ssize_t _tail
     cdef unsigned char _bound        # _on_message is to be called with the listener
     cdef unsigned char _full
     cdef unsigned char _paused
@@ -66,11 +67,11 @@ cdef class Inbound(Protocol):
     cdef Py_ssize_t _length(self) noexcept
     cdef object _take_message(self, object decode)
     cdef object _take(self)
-    cdef object _put(self, object item, Py_ssize_t size)
+    cdef int _put(self, object item, Py_ssize_t size) except -1
     cdef bint _is_full(self) except -1
     cdef bint _is_high(self) except -1
-    cpdef object begin_streaming(self, Fragments fragments)
-    cpdef object end_streaming(self, Fragments fragments)
+    cpdef object begin_streaming(self, object fragments)
+    cpdef object end_streaming(self, object fragments)
     cpdef _Fragment take_fragment(self)
     cpdef object read_to_the_end(self)
     cdef bint _settle(self) except -1

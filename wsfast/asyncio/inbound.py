@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .link import Link
     from .listener import Listener
 
-__all__ = ["Fragments", "Inbound", "Receiver"]
+__all__ = ["Inbound", "Receiver"]
 
 _OPEN = 1
 _CLOSED = 3
@@ -25,6 +25,9 @@ BUSY = "cannot receive while another coroutine is in recv or recv_streaming alre
 
 #: Passes of the event loop that the end waits for a task to take what came before it.
 HOLD_PASSES = 4
+
+#: A queue that has become longer gives its storage back when it is empty.
+KEPT_SLOTS = 16
 
 #: The queue of a connection without messages for ``recv()``; never changed.
 _EMPTY: list[Any] = []
@@ -144,63 +147,15 @@ class _Fragment:
         self.fin = fin
 
 
-class Fragments:
-    """
-    What ``recv_streaming()`` returns: iterating gives the fragments of one message.
-
-    Args:
-        connection: Where the messages are.
-        decode: See ``Connection.recv_streaming``.
-
-    """
-
-    def __init__(self, connection: Inbound, decode: bool | None) -> None:
-        self._connection: Inbound | None = connection
-        self._decode = decode
-
-    def __aiter__(self) -> Fragments:
-        return self
-
-    def __anext__(self) -> Awaitable[Any]:
-        return self._next()
-
-    async def _next(self) -> Any:
-        connection = self._connection
-        if connection is None:
-            raise StopAsyncIteration
-        try:
-            connection.begin_streaming(self)
-            while connection._length() == 0:
-                connection.parser.streaming = True
-                receiver = Receiver(connection)
-                receiver.peek = True
-                await receiver
-        except BaseException:
-            self.leave()
-            raise
-        item = connection.take_fragment()
-        if item.fin:
-            self.leave()
-        data = item.data
-        if self._decode is True and not isinstance(data, str):
-            return str(data, "utf-8")
-        if self._decode is False and isinstance(data, str):
-            return data.encode()
-        return data
-
-    def leave(self) -> None:
-        """Take no more: another may go on."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.end_streaming(self)
-
-    async def aclose(self) -> None:
-        """Take no more of the message, as an asynchronous generator's ``aclose``."""
-        self.leave()
-
-
 def drop(connection: Inbound, message: Any) -> None:
     """Forget a message; in the place of a listener's ``on_message``."""
+
+
+def _size(item: Any) -> int:
+    if type(item) is str:
+        text = item
+        return len(text)
+    return len(item.data if type(item) is _Fragment else item)
 
 
 def _joined(parts: list[Any]) -> Any:
@@ -247,7 +202,7 @@ class Inbound(Protocol):
             self._on_message = method.__func__ if self._bound else method
         self.waiting: Receiver | None = None
         self._queue = _EMPTY
-        self._head = 0
+        self._head = self._tail = 0  # the messages are between them, None around
         self._octets = 0
         self._full = False
         self._paused = False
@@ -291,7 +246,7 @@ class Inbound(Protocol):
             except Exception as exc:
                 self.handler_failed(exc)
                 more = self.unfinished
-            if self.waiting is not None and self._head < len(self._queue):
+            if self.waiting is not None and self._head != self._tail:
                 self.waiting.wake()
             if self._full and not self._paused:
                 if not self._is_full():
@@ -316,9 +271,9 @@ class Inbound(Protocol):
 
     def _wake_for_more(self) -> bool:
         """Step the task that waits; return whether messages are left for it."""
-        if self.waiting is not None and self._head < len(self._queue):
+        if self.waiting is not None and self._head != self._tail:
             self.waiting.wake()
-        return self._head < len(self._queue)
+        return self._head != self._tail
 
     def _release_soon(self) -> None:
         if not self._is_held():
@@ -336,15 +291,13 @@ class Inbound(Protocol):
 
     def _deliver(self, message: str | bytes) -> None:
         """Call the listener, or queue the message for ``recv()``."""
-        on_message = self._on_message
-        if on_message is not None:  # what it raises, serve() handles
-            if self._bound:
-                on_message(self.listener, self, message)
-            else:
-                on_message(self, message)
-            return
-        self.parser.streaming = False  # recv_streaming() has its message
-        self._put(message, len(message))
+        if self._on_message is None:
+            self.parser.streaming = False  # recv_streaming() has its message
+            self._put(message, _size(message))
+        elif self._bound:  # what it raises, serve() handles
+            self._on_message(self.listener, self, message)
+        else:
+            self._on_message(self, message)
 
     def fragment_received(self, data: str | bytes, fin: bool) -> None:
         """Queue a fragment for ``recv_streaming()``."""
@@ -362,9 +315,13 @@ class Inbound(Protocol):
                 self._put(message, len(message))
 
     def _put(self, item: Any, size: int) -> None:
-        if self._queue is _EMPTY:
-            self._queue = []
-        self._queue.append(item)
+        if self._tail < len(self._queue):
+            self._queue[self._tail] = item
+        else:
+            if self._queue is _EMPTY:
+                self._queue = []
+            self._queue.append(item)
+        self._tail += 1
         self._octets += size
         if self._is_full():
             self._full = self.stop = True
@@ -424,19 +381,19 @@ class Inbound(Protocol):
         return self._length()
 
     def _length(self) -> int:
-        return len(self._queue) - self._head
+        return self._tail - self._head
 
     def _take(self) -> Any:
         """Take the first message or fragment off the queue, which is not empty."""
-        queue = self._queue
-        item = queue[self._head]
+        item = self._queue[self._head]
+        self._queue[self._head] = None
         self._head += 1
-        if self._head == len(queue):
-            queue.clear()
-            self._head = self._octets = 0
+        if self._head == self._tail:
+            self._head = self._tail = self._octets = 0
+            if len(self._queue) > KEPT_SLOTS:
+                self._queue.clear()
         else:
-            queue[self._head - 1] = None
-            self._octets -= len(item.data if type(item) is _Fragment else item)
+            self._octets -= _size(item)
         if self._paused and not self._pause_asked and not self._is_high():
             self._resume()
         return item
@@ -530,7 +487,7 @@ class Inbound(Protocol):
         self._streaming = self.parser.streaming = False
         parts: list[Any] = []
         complete = False
-        while self._head < len(self._queue) and not complete:
+        while self._head != self._tail and not complete:
             if type(self._queue[self._head]) is not _Fragment:
                 break
             fragment = self._take()
@@ -540,6 +497,7 @@ class Inbound(Protocol):
         if complete and not dropping:
             message = _joined(parts)
             self._queue.insert(self._head, message)
+            self._tail += 1
             self._octets += len(message)
         elif dropping and not complete:
             self._dropping = True  # the rest comes as one more fragment
@@ -551,21 +509,23 @@ class Inbound(Protocol):
 
     def _is_full(self) -> bool:
         return (
-            len(self._queue) - self._head >= self.options.queue_high
+            self._tail - self._head >= self.options.queue_high
             or self._octets >= self.options.queue_size
         )
 
     def _is_high(self) -> bool:
         return (
-            len(self._queue) - self._head > self.options.queue_low
+            self._tail - self._head > self.options.queue_low
             or self._octets >= self.options.queue_size
         )
 
     def _drop_newest(self) -> None:
         """Forget what nobody can be made to wait for, and all that follows it."""
-        queue = self._queue
-        if len(queue) - self._head > 1 and type(queue[len(queue) - 1]) is not _Fragment:
-            self._octets -= len(queue.pop())
+        newest = self._tail - 1
+        if newest > self._head and type(self._queue[newest]) is not _Fragment:
+            self._octets -= len(self._queue[newest])
+            self._queue[newest] = None
+            self._tail = newest
             self._on_message, self._bound = drop, False  # we have said goodbye
         self._full = self.stop = False
 
@@ -598,3 +558,6 @@ class Inbound(Protocol):
         self._pause_asked = False
         if self._paused:
             self._resume()
+
+
+from .fragments import Fragments  # noqa: E402  (it needs the classes above)

@@ -51,7 +51,7 @@ cdef class Lifecycle:
     cpdef object send_ping(self, object payload)
     cpdef object ping_received(self, object payload)
     cpdef object pong_received(self, object payload)
-    cdef object _wrote(self)
+    cdef int _wrote(self) except -1
     cpdef object must_end(self, bint at_once)
     cpdef object must_abort(self)
     cpdef object timer_changed(self, double when)

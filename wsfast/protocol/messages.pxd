@@ -21,7 +21,7 @@ cdef class Protocol(Lifecycle):
     cdef unsigned char _sending_compressed
 
     cdef bint _run(self) except -1
-    cdef object _deliver(self, object message)
+    cdef int _deliver(self, object message) except -1
     cpdef object fragment_received(self, object data, bint fin)
     cdef bint _send(self, int opcode, object payload, bint fin,
                     object compress) except -1

@@ -148,7 +148,9 @@ class Protocol(Lifecycle):
             event = parser.next()
             if event == 1 or event == 2:  # TEXT, BINARY
                 self.budget -= 1
-                self._deliver(parser.take_payload())
+                message = parser.payload
+                parser.payload = None
+                self._deliver(message)
             elif event == 0:  # NEED_DATA
                 return False
             else:
