@@ -90,6 +90,30 @@ def test_sizes_that_make_no_sense(size: Any):
         Options(max_size=size)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "max_fragments",
+        "max_control_rate",
+        "max_queue_size",
+        "max_send_buffer",
+        "ping_interval",
+        "ping_timeout",
+        "close_timeout",
+    ],
+)
+def test_limits_below_zero_turn_nothing_off(name: str):
+    with pytest.raises(ValueError, match=f"{name} must not be negative, got -1"):
+        Options(**{name: -1})
+
+
+@pytest.mark.parametrize("name", ["max_queue", "write_limit"])
+@pytest.mark.parametrize("marks", [-1, (1, 2), (1, -1)])
+def test_water_marks_that_make_no_sense(name: str, marks: Any):
+    with pytest.raises(ValueError, match=f"{name}: water marks must be 0 <= low"):
+        Options(**{name: marks})
+
+
 # ---- mask=
 
 

@@ -456,8 +456,7 @@ class Lifecycle:
             ending.failure = failure
         if self.ready_state == _OPEN and code != CloseCode.ABNORMAL_CLOSURE:
             text = str(failure) if reason is None else reason
-            while len(text.encode()) > 123:
-                text = text[: len(text) - 1]
+            text = text.encode()[:123].decode(errors="ignore")
             self._send_close(Close(code, text))
         if isinstance(failure, SlowConsumer):
             failure.sent = ending.sent

@@ -75,20 +75,29 @@ class Options:
         fragment: int | None = None
         if isinstance(max_size, tuple):
             max_size, fragment = max_size
-        if (max_size is not None and max_size < 0) or (
-            fragment is not None and fragment < 0
+        for name, limit in (
+            ("max_size", max_size),
+            ("max_size", fragment),
+            ("max_fragments", max_fragments),
+            ("max_control_rate", max_control_rate),
+            ("max_queue_size", max_queue_size),
+            ("max_send_buffer", max_send_buffer),
+            ("ping_interval", ping_interval),
+            ("ping_timeout", ping_timeout),
+            ("close_timeout", close_timeout),
         ):
-            raise ValueError("max_size must not be negative")
+            if limit is not None and limit < 0:
+                raise ValueError(f"{name} must not be negative, got {limit}")
         self.max_size = -1 if max_size is None else max_size
         self.max_fragment_size = -1 if fragment is None else fragment
         if fragment is not None and max_size is not None and fragment >= max_size:
             self.max_fragment_size = -1  # no message has such a fragment
         self.max_fragments = -1 if max_fragments is None else max_fragments
         self.max_control_rate = -1 if max_control_rate is None else max_control_rate
-        high, low = _marks(max_queue)
+        high, low = _marks("max_queue", max_queue)
         self.queue_high, self.queue_low = max(high, 1), low  # room for one there is
         self.queue_size = NO_LIMIT if max_queue_size is None else max(max_queue_size, 1)
-        self.write_high, self.write_low = _marks(write_limit)
+        self.write_high, self.write_low = _marks("write_limit", write_limit)
         _check("overflow", overflow, ("close", "drop", "wait"))
         if max_send_buffer is None or overflow == "wait":
             max_send_buffer = NO_LIMIT
@@ -130,7 +139,9 @@ def _zero_key() -> bytes:
     return b"\0\0\0\0"
 
 
-def _marks(limit: int | tuple[int | None, int | None] | None) -> tuple[int, int]:
+def _marks(
+    name: str, limit: int | tuple[int | None, int | None] | None
+) -> tuple[int, int]:
     """Return high and low-water marks as whole numbers."""
     high, low = limit if isinstance(limit, tuple) else (limit, None)
     if high is None:
@@ -138,5 +149,7 @@ def _marks(limit: int | tuple[int | None, int | None] | None) -> tuple[int, int]
     if low is None:
         low = high // 4
     if high < 0 or not 0 <= low <= high:
-        raise ValueError(f"water marks must be 0 <= low <= high, got {low} and {high}")
+        raise ValueError(
+            f"{name}: water marks must be 0 <= low <= high, got {low} and {high}"
+        )
     return high, low

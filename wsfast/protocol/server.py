@@ -34,6 +34,7 @@ from .headers import (
 )
 from .heads import parse_request
 from .http import SERVER, Request, Response, build_response
+from .refusals import FAILED
 
 __all__ = ["GUID", "ServerHandshake", "accept_key"]
 
@@ -182,11 +183,7 @@ class ServerHandshake:
         except Exception as error:  # from the application's select_subprotocol
             self.exception = error
             self.subprotocol = self.deflate = None
-            return self.reject(
-                500,
-                "Failed to open a WebSocket connection.\n"
-                "See server log for more information.\n",
-            )
+            return self.reject(500, FAILED)
         finally:
             request._fields = None
 
@@ -302,7 +299,6 @@ class ServerHandshake:
     def _check_origin(self, value: bytes | list[bytes] | None) -> None:
         if isinstance(value, list):
             raise InvalidHeader("Origin", "multiple values")
-        assert not isinstance(value, list)
         origin = None if value is None else value.decode("latin-1")
         if self._origins is not None:
             for allowed in self._origins:
