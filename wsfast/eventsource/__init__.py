@@ -2,7 +2,8 @@
 Event streams (server-sent events, WHATWG HTML §9.2), both sides.
 
 :class:`EventSource` is one at its server, for any server; :class:`History` keeps events
-for clients that come back. :class:`EventSourceClient` is the client.
+for clients that come back. :class:`EventSourceClient` is the client for asyncio,
+:class:`SyncEventSourceClient` that for threads.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from .exceptions import EventSourceClosed, InvalidContentType, UnexpectedStatus
 from .history import EncodedEvent, History
 from .reading import read_request
 from .server import EventSource
+from .sync_client import SyncEventSourceClient
 
 __all__ = [
     "EncodedEvent",
@@ -24,6 +26,7 @@ __all__ = [
     "EventSourceClosed",
     "History",
     "InvalidContentType",
+    "SyncEventSourceClient",
     "UnexpectedStatus",
     "encode_event",
     "read_request",

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 
 from ..asyncio._connecting import Exchange
 from ..exceptions import InvalidHandshake, InvalidMessage
-from ..protocol.heads import BodyReader, Limits
-from ._subscription import check_response
+from ..protocol.heads import BodyReader
+from ._subscription import ENDLESS, check_response
 
 if TYPE_CHECKING:
     from ..asyncio.link import Link
+    from ..protocol.heads import Limits
     from ..protocol.http import Response
     from .client import EventSourceClient
 
 __all__ = ["Subscribing"]
-
-#: A stream has no end, so its body has no limit; lines and events have.
-_ENDLESS = Limits(body=None)
 
 
 class Subscribing(Exchange["Response"]):
@@ -68,7 +66,7 @@ class Subscribing(Exchange["Response"]):
         self.done.set_result(response)
         if response.status_code != 200:
             return
-        self._stream = BodyReader(self._reader.head, _ENDLESS)
+        self._stream = BodyReader(self._reader.head, ENDLESS)
         driver = self.link.driver
         self._heard_at = driver.time()
         if self._idle_timeout is not None:

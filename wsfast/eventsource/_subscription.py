@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from ..asyncio.client import process_exception as may_go_away
-from ..exceptions import InvalidURI, SecurityError
+from ..exceptions import InvalidHeaderValue, InvalidURI, SecurityError
 from ..protocol.headers import (
     Headers,
     HeadersLike,
@@ -15,12 +14,30 @@ from ..protocol.headers import (
     build_host,
     check_field,
 )
+from ..protocol.heads import Limits
 from ..protocol.http import Request, Response
+from ..protocol.retrying import process_exception as may_go_away
 from ..protocol.uri import parse_uri, redirect_target, same_origin, without_credentials
 from ._requests import EVENT_STREAM
 from .exceptions import InvalidContentType, UnexpectedStatus
 
-__all__ = ["RETRY_FLOOR_S", "Delays", "Target", "check_response", "process_exception"]
+if TYPE_CHECKING:
+    from ..asyncio._options import Logger
+
+__all__ = [
+    "ENDLESS",
+    "RETRY_FLOOR_S",
+    "Delays",
+    "Target",
+    "check_response",
+    "header_of_id",
+    "known_id",
+    "process_exception",
+    "too_many",
+]
+
+#: A stream has no end, so its body has no limit; lines and events have.
+ENDLESS: Final = Limits(body=None)
 
 #: No server makes a client come back sooner, in seconds.
 RETRY_FLOOR_S: Final = 0.1
@@ -144,6 +161,16 @@ def header_of_id(last_event_id: str) -> str:
     value = last_event_id.encode().decode("latin-1")
     check_field("Last-Event-ID", value)
     return value
+
+
+def known_id(last_event_id: str, logger: Logger) -> str:
+    """Return an ID to tell the server, unless no header can hold it."""
+    try:
+        header_of_id(last_event_id)
+    except InvalidHeaderValue:
+        logger.warning("cannot send Last-Event-ID %r", last_event_id)
+        return ""
+    return last_event_id
 
 
 def check_response(response: Response) -> bool:

@@ -14,16 +14,18 @@ from ..asyncio._dialing import dial
 from ..asyncio._timeout import timeout as time_limit
 from ..asyncio.waiter import Later
 from ..engine import Event, EventError, EventParser
-from ..exceptions import HandshakeTimeout, InvalidHeaderValue
+from ..exceptions import HandshakeTimeout
 from ..protocol.headers import HeadersLike
 from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import USER_AGENT, Response
+from ..protocol.retrying import HEALTHY_S
 from ..protocol.uri import MAX_REDIRECTS
 from ._subscribing import Subscribing
 from ._subscription import (
     Delays,
     Target,
     header_of_id,
+    known_id,
     process_exception,
     too_many,
 )
@@ -39,9 +41,6 @@ __all__ = ["CLOSED", "CONNECTING", "OPEN", "EventSourceClient"]
 CONNECTING = 0
 OPEN = 1
 CLOSED = 2
-
-#: A connection that lasted so many seconds was a healthy one, as one with an event.
-HEALTHY_S = 10.0
 
 Listener = Callable[["EventSourceClient", Event], object]
 
@@ -419,7 +418,7 @@ class EventSourceClient:
                 proxy_headers=self._proxy_headers,
             )
             try:
-                request = target.request(self._known_id())
+                request = target.request(known_id(self.last_event_id, self.logger))
                 subscribing = Subscribing(
                     link, self._limits, request, self, self._idle_timeout
                 )
@@ -442,15 +441,6 @@ class EventSourceClient:
             link.abort()
             return None
         raise too_many(self._max_redirects)
-
-    def _known_id(self) -> str:
-        """Return the last event ID, unless no header can hold it."""
-        try:
-            header_of_id(self.last_event_id)
-        except InvalidHeaderValue:
-            self.logger.warning("cannot send Last-Event-ID %r", self.last_event_id)
-            return ""
-        return self.last_event_id
 
     # ---- what a connection calls ----
 
