@@ -189,6 +189,22 @@ class _Endpoint:
         await self.app(scope, receive, send)
 
 
+@contextlib.asynccontextmanager
+async def aiohttp_serving(handler: Any) -> AsyncIterator[int]:
+    """Run aiohttp's server; gives the port."""
+    from aiohttp import web
+
+    app = web.Application()
+    app.router.add_get("/events", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
 async def test_aiohttp():
     from aiohttp import web
 
@@ -211,14 +227,7 @@ async def test_aiohttp():
         response: web.StreamResponse = source.response
         return response
 
-    app = web.Application()
-    app.router.add_get("/events", events)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        port = runner.addresses[0][1]
+    async with aiohttp_serving(events) as port:
         url = f"http://127.0.0.1:{port}/events"
         async with EventSourceClient(url, **QUICK) as source:  # the handler returns
             for _ in range(2):
@@ -239,8 +248,6 @@ async def test_aiohttp():
                     client.writer.close()
                 await soon(gone.wait())
             assert codes == [1006]
-    finally:
-        await runner.cleanup()
 
 
 async def test_aiohttp_serves_the_next_request_of_the_connection():
@@ -252,18 +259,10 @@ async def test_aiohttp_serves_the_next_request_of_the_connection():
         response: web.StreamResponse = source.response
         return response
 
-    app = web.Application()
-    app.router.add_get("/events", events)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        port = runner.addresses[0][1]
+    async with aiohttp_serving(events) as port:
         async with raw_client(port) as client:
             for _ in range(3):
                 assert b" 200 OK" in await client.until(b"\r\n\r\n")
                 assert b"data: 1\n\n" in await client.until(b"0\r\n\r\n")
                 client.writer.write(b"GET /events HTTP/1.1\r\nHost: a\r\n\r\n")
             await client.until(b"0\r\n\r\n")
-    finally:
-        await runner.cleanup()

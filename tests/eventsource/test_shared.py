@@ -53,23 +53,16 @@ async def asgi(handler: Handler) -> AsyncIterator[int]:
 @contextlib.asynccontextmanager
 async def aiohttp(handler: Handler) -> AsyncIterator[int]:
     """Serve an application of aiohttp."""
-    from aiohttp import web
+    from tests.eventsource.test_asgi import aiohttp_serving
 
-    async def serve(request: web.Request) -> Any:
+    async def serve(request: Any) -> Any:
         kind: Any = EventSource if EventSource.is_event_source(request) else WebSocket
         ws = kind.from_aiohttp(request)
         await handler(ws)
         return ws.response
 
-    app = web.Application()
-    app.router.add_get("/", serve)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    async with aiohttp_serving(serve) as port:
+        yield port
 
 
 @contextlib.asynccontextmanager
@@ -94,9 +87,11 @@ async def streams(handler: Handler) -> AsyncIterator[int]:
 async def test_one_handler_for_both(host):
     handler = Handler()
     async with host(handler) as port:
-        async with EventSourceClient(f"http://127.0.0.1:{port}/", proxy=None) as source:
+        async with EventSourceClient(
+            f"http://127.0.0.1:{port}/events", proxy=None
+        ) as source:
             assert (await soon(source.recv())).data == "hello"
-        async with connect(f"ws://127.0.0.1:{port}/", proxy=None) as ws:
+        async with connect(f"ws://127.0.0.1:{port}/events", proxy=None) as ws:
             assert await soon(ws.recv()) == "hello"
             await ws.send("echo")
             assert await soon(ws.recv()) == "echo"

@@ -344,6 +344,8 @@ def test_wsgi_drops_for_a_slow_client():
     assert b"".join(octets) == b"data: z\n\n"
     with pytest.raises(ValueError, match="overflow must be"):
         without_a_socket(overflow="close")
+    with pytest.raises(ValueError, match="ping must be"):
+        without_a_socket(ping=0)
 
 
 @pytest.mark.parametrize("worker", ["gthread", "gevent"])

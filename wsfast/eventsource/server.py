@@ -176,7 +176,11 @@ class EventSource:
             writer.close()
             raise
         self = cls.__new__(cls)
-        self._begin(StreamHost(reader, writer), asked, **options)
+        try:
+            self._begin(StreamHost(reader, writer), asked, **options)
+        except BaseException:  # our own fault
+            writer.close()
+            raise
         return self
 
     @staticmethod
@@ -217,8 +221,7 @@ class EventSource:
     ) -> None:
         if overflow not in ("close", "drop", "wait"):
             raise ValueError(f"overflow must be close, drop or wait, got {overflow!r}")
-        if ping is not None and ping <= 0:
-            raise ValueError(f"ping must be > 0 or None, got {ping}")
+        check_ping(ping)
         self._fields = response_fields(headers)
         self._host = host
         self.url = asked.url
@@ -572,6 +575,12 @@ def comment(text: str) -> bytes:
     if "\n" in text or "\r" in text:
         raise ValueError("a comment must not contain line ends")
     return f": {text}\n\n".encode()
+
+
+def check_ping(ping: float | None) -> None:
+    """Refuse what is no time between pings."""
+    if ping is not None and ping <= 0:
+        raise ValueError(f"ping must be > 0 or None, got {ping}")
 
 
 def code_of(cause: ConnectionClosed) -> int:

@@ -22,7 +22,7 @@ from ..sync._keeper import keeper
 from ._requests import Asked, asked_of, head_octets, response_fields
 from .exceptions import EventSourceClosed
 from .history import EncodedEvent, History
-from .server import HELLO, PING, code_of, comment
+from .server import HELLO, PING, check_ping, code_of, comment
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer, Self
@@ -214,6 +214,7 @@ class WSGIEventSource(ThreadEventSource):
     ) -> None:
         if overflow not in ("drop", "wait"):
             raise ValueError(f"overflow must be drop or wait, got {overflow!r}")
+        check_ping(ping)
         super().__init__(asked_of(environ), history, retry, on_close)
         self._ping = ping
         self._write_limit = write_limit
@@ -433,6 +434,7 @@ class SocketEventSource(ThreadEventSource):
     ) -> None:
         if isinstance(sock, ssl.SSLSocket):  # two threads would be at work in it
             raise TypeError("expected a plain socket, without TLS")
+        check_ping(ping)
         fields = response_fields(headers)
         try:
             asked = _read_request(sock, head, open_timeout, limits)
