@@ -40,7 +40,7 @@ class Handler:
 async def asgi(handler: Handler) -> AsyncIterator[int]:
     """Serve an ASGI application."""
     pytest.importorskip("uvicorn")
-    from tests.eventsource.test_asgi import uvicorn_serving
+    from tests.eventsource.hosts import uvicorn_serving
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         kind: Any = WebSocket if is_websocket(scope) else EventSource
@@ -53,7 +53,7 @@ async def asgi(handler: Handler) -> AsyncIterator[int]:
 @contextlib.asynccontextmanager
 async def aiohttp(handler: Handler) -> AsyncIterator[int]:
     """Serve an application of aiohttp."""
-    from tests.eventsource.test_asgi import aiohttp_serving
+    from tests.eventsource.hosts import aiohttp_serving
 
     async def serve(request: Any) -> Any:
         kind: Any = EventSource if EventSource.is_event_source(request) else WebSocket

@@ -239,7 +239,7 @@ async def test_our_client_at_sse_starlette() -> None:
     from starlette.responses import Response
     from starlette.routing import Route
 
-    from tests.eventsource.test_asgi import uvicorn_serving
+    from tests.eventsource.hosts import uvicorn_serving
 
     asked: list[str | None] = []
 
