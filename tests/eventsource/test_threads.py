@@ -131,6 +131,18 @@ def test_socket_disconnect_is_noticed_while_nobody_sends(how):
     assert codes == [1006]
 
 
+def test_socket_callback_that_fails_does_no_harm(caplog):
+    def on_close(*_: Any) -> None:
+        raise RuntimeError("on purpose")
+
+    for _ in range(2):  # the keeper goes on
+        with pair(on_close=on_close) as (source, peer):
+            peer.until(FIRST)
+            peer.leave("fin")
+            assert source.wait_closed(LIMIT_S)
+    wait_until(lambda: caplog.text.count("on_close failed") == 2)
+
+
 def test_socket_pings():
     with pair(ping=0.05) as (_, peer):
         for _ in range(3):

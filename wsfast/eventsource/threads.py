@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import select
 import selectors
 import socket
@@ -56,6 +57,7 @@ class ThreadEventSource:
         self.url = asked.url
         self.last_event_id = asked.last_event_id
         self.on_close = on_close
+        self.logger = logging.getLogger("wsfast.eventsource")
         self.state = State.OPEN
         self.missed = False
         hello = HELLO if retry is None else EncodedEvent.of(None, retry=retry)
@@ -173,7 +175,10 @@ class ThreadEventSource:
             self._cause = cause
             self._changed.notify_all()
         if self.on_close is not None:
-            self.on_close(self, code_of(cause), "")
+            try:
+                self.on_close(self, code_of(cause), "")
+            except Exception as exc:  # it may be the thread of others
+                self.logger.error("on_close failed", exc_info=exc)
         return True
 
 
