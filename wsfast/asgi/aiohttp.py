@@ -14,13 +14,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import web
-
 from ..asyncio._stream import link_for
 from ..asyncio.server import Server, ServerConnection
 from ..exceptions import ConnectionClosed
 from ..protocol.heads import HeadError, parse_request
 from ..protocol.http import Response
+from ._needs import need
+
+with need("wsfast.asgi.aiohttp", "aiohttp", "3.11"):
+    from aiohttp import web
 
 __all__ = ["Connection", "Upgraded", "Upgrades", "setup", "upgrade"]
 

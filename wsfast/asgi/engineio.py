@@ -13,13 +13,15 @@ import asyncio
 import sys
 from typing import Any
 
-import engineio
-from engineio.async_drivers import asgi
-from engineio.async_socket import AsyncSocket
-from engineio.packet import CLOSE, NOOP, PING, PONG, UPGRADE, Packet
-
 from ..asyncio.connection import Connection
 from ..exceptions import ConnectionClosed
+from ._needs import need
+
+with need("wsfast.asgi.engineio", "python-engineio", "4.15", below="4.16"):
+    import engineio
+    from engineio.async_drivers import asgi
+    from engineio.async_socket import AsyncSocket
+    from engineio.packet import CLOSE, NOOP, PING, PONG, UPGRADE, Packet
 
 __all__ = ["AsyncServer", "Outgoing", "WebSocket"]
 

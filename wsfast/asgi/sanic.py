@@ -13,16 +13,18 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
-from sanic.exceptions import SanicException, ServerError, WebsocketClosed
-from sanic.server.protocols import websocket_protocol
-
 from ..asyncio._stream import StreamLink, link_for
 from ..asyncio.server import Server, ServerConnection
 from ..exceptions import ConcurrencyError, ConnectionClosed
 from ..protocol.deflate import DeflateOptions
 from ..protocol.heads import HeadError, parse_request
 from ..protocol.http import Response
+from ._needs import need
 from .settings import deflate_from_environment
+
+with need("wsfast.asgi.sanic", "sanic", "25.12", below="26"):
+    from sanic.exceptions import SanicException, ServerError, WebsocketClosed
+    from sanic.server.protocols import websocket_protocol
 
 __all__ = ["WebSocketProtocol", "Websocket"]
 

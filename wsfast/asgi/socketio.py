@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import socketio
-
 from . import engineio
+from ._needs import need
+
+with need("wsfast.asgi.socketio", "python-socketio", "5.18", below="6"):
+    import socketio
 
 __all__ = ["AsyncServer"]
 

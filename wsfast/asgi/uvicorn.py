@@ -15,18 +15,6 @@ import weakref
 from functools import partial
 from typing import Any, cast
 
-from uvicorn.config import Config
-from uvicorn.logging import TRACE_LOG_LEVEL
-from uvicorn.protocols.utils import (
-    ClientDisconnected,
-    get_client_addr,
-    get_local_addr,
-    get_path_with_query_string,
-    get_remote_addr,
-    is_ssl,
-)
-from uvicorn.server import ServerState
-
 from ..asyncio._stream import link_for
 from ..protocol.deflate import DeflateOptions
 from ..protocol.heads import (
@@ -38,9 +26,23 @@ from ..protocol.heads import (
 )
 from ..protocol.options import Options
 from ..protocol.server import ServerHandshake
+from ._needs import need
 from .channel import Channel, ServedConnection
 from .http import Denial, encode_fields, scope_of
 from .settings import deflate_from_environment
+
+with need("wsfast.asgi.uvicorn", "uvicorn", "0.30"):
+    from uvicorn.config import Config
+    from uvicorn.logging import TRACE_LOG_LEVEL
+    from uvicorn.protocols.utils import (
+        ClientDisconnected,
+        get_client_addr,
+        get_local_addr,
+        get_path_with_query_string,
+        get_remote_addr,
+        is_ssl,
+    )
+    from uvicorn.server import ServerState
 
 __all__ = ["WebSocketProtocol"]
 
