@@ -132,7 +132,7 @@ class Transport:
 
 
 def aiohttp() -> Iterator[Work]:
-    """Yield what the writer of aiohttp's client does for each message."""
+    """Yield what the writer of aiohttp's client, and any reader, does for a message."""
 
     def send(size: int) -> Callable[[], Callable[[], Any]]:
         def prepare() -> Callable[[], Any]:
@@ -156,8 +156,35 @@ def aiohttp() -> Iterator[Work]:
 
         return prepare
 
+    def receive(size: int) -> Callable[[], Callable[[], Any]]:
+        def prepare() -> Callable[[], Any]:
+            module = import_module("aiohttp._websocket.reader")
+            protocol = import_module("aiohttp.base_protocol").BaseProtocol
+            octets = engine.encode_frame(2, bytes(size), mask=KEY)
+
+            async def make() -> Any:
+                loop = asyncio.get_running_loop()
+                queue = module.WebSocketDataQueue(protocol(loop), 1 << 20, loop=loop)
+                return queue, module.WebSocketReader(queue, 1 << 20, False, True)
+
+            queue, made = asyncio.run(make())
+
+            def work() -> Any:
+                made.feed_data(octets)
+                try:
+                    queue.read().send(None)
+                except StopIteration as end:
+                    return end.value.data
+                raise AssertionError("the message is not whole")
+
+            return work
+
+        return prepare
+
     for told, size in SIZES.items():
         yield f"send, client, {told}", send(size)
+    for told, size in SIZES.items():  # not replaced, so this is what a reader costs
+        yield f"receive, server, {told}", receive(size)
 
 
 def ws4py() -> Iterator[Work]:
