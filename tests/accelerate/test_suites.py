@@ -36,6 +36,7 @@ SUITES = {
             for part in ("client", "frame", "messaging", "stream", "utils", "websocket")
         ],
     ),
+    "wsaccel": ("wsaccel", ["tests"]),
     "wsproto": ("wsproto", ["tests"]),
 }
 #: What a suite wants to find in the environment.

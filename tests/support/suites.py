@@ -31,6 +31,7 @@ SUITES = (
     "uvicorn",
     "tornado",
     "ws4py",
+    "wsaccel",
     "aiohttp",
 )
 
