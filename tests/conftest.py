@@ -1,8 +1,9 @@
-"""What all tests share: the tools that some of them need."""
+"""What all tests share: the tools that some of them need, logging as it was."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import logging
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import pytest
@@ -45,3 +46,27 @@ def _nothing_left_out(report: _Report) -> _Report:
             report.outcome = "failed"
             report.longrepr = f"{path}:{line}: {reason}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Fail a test that leaves loggers with other levels than it found."""
+    before = _levels()
+    yield
+    changed = {
+        name: level
+        for name, level in _levels().items()
+        if level != before.setdefault(name, (logging.NOTSET, False))
+    }
+    for name in changed:
+        logger = logging.getLogger(name)
+        logger.setLevel(before[name][0])
+        logger.disabled = before[name][1]
+    assert not changed, f"loggers are left with another level: {changed}"
+
+
+def _levels() -> dict[str | None, tuple[int, bool]]:
+    """Return the levels of the root logger and ours, and which are disabled."""
+    names = [None, *(n for n in logging.root.manager.loggerDict if n[:6] == "wsfast")]
+    loggers = {name: logging.getLogger(name) for name in names}
+    return {name: (found.level, found.disabled) for name, found in loggers.items()}

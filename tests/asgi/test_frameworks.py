@@ -139,7 +139,8 @@ async def test_litestar(uv: Uvicorn):
         assert await socket.receive_bytes() == b"\0\1"
         await socket.close(code=4001, reason="done")
 
-    served = await uv.serve(litestar.Litestar([Listener, raw], openapi_config=None))
+    app = litestar.Litestar([Listener, raw], openapi_config=None, logging_config=None)
+    served = await uv.serve(app)
     ws = await uv.connect(served, "/listen")
     for text in ("abc", "über"):
         await ws.send(text)
