@@ -27,3 +27,10 @@ def outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     except Exception as exc:
         return type(exc), str(exc)
     return type(value), value
+
+
+def named(value: object) -> str:
+    """Name a value in a test's name, the same in every process."""
+    if isinstance(value, memoryview):
+        return f"memoryview({value.tolist()!r})"
+    return repr(value)

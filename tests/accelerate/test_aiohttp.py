@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.accelerate.peers import outcome, plugged
+from tests.accelerate.peers import named, outcome, plugged
 
 aiohttp = pytest.importorskip("aiohttp")
 
@@ -74,8 +74,8 @@ DATA = [b"", b"abc", bytearray(b"abcdefghi"), memoryview(bytearray(b"abc")), "x"
 MASKS = [KEY, b"", bytearray(KEY), "abcd", None]
 
 
-@pytest.mark.parametrize("data", DATA, ids=repr)
-@pytest.mark.parametrize("mask", MASKS, ids=repr)
+@pytest.mark.parametrize("data", DATA, ids=named)
+@pytest.mark.parametrize("mask", MASKS, ids=named)
 def test_mask_of_any_type(data, mask):
     def masked():
         copy = bytearray(data) if isinstance(data, bytearray) else data

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.accelerate.peers import outcome, plugged
+from tests.accelerate.peers import named, outcome, plugged
 from wsfast import engine
 from wsfast.accelerate.tornado import FastWebSocket
 
@@ -198,8 +198,8 @@ DATA = [b"", b"abcdefg", bytearray(b"abc"), memoryview(b"abc"), "text", None, 7]
 MASKS = [KEY, b"abc", b"abcde", bytearray(KEY), "abcd", None]
 
 
-@pytest.mark.parametrize("data", DATA, ids=repr)
-@pytest.mark.parametrize("mask", MASKS, ids=repr)
+@pytest.mark.parametrize("data", DATA, ids=named)
+@pytest.mark.parametrize("mask", MASKS, ids=named)
 def test_mask_of_any_type(data, mask):
     expected = outcome(tornado.util._websocket_mask, mask, data)
     with plugged("tornado"):

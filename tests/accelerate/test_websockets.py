@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.accelerate.peers import outcome, plugged
+from tests.accelerate.peers import named, outcome, plugged
 from wsfast import engine
 
 frames = pytest.importorskip("websockets.frames")
@@ -126,8 +126,8 @@ DATA = [
 MASKS = [KEY, bytearray(KEY), memoryview(KEY), b"abc", b"abcde", b"", "abcd", None]
 
 
-@pytest.mark.parametrize("data", DATA, ids=repr)
-@pytest.mark.parametrize("mask", MASKS, ids=repr)
+@pytest.mark.parametrize("data", DATA, ids=named)
+@pytest.mark.parametrize("mask", MASKS, ids=named)
 def test_mask_of_any_type(data, mask):
     expected = outcome(frames.apply_mask, data, mask)
     with plugged("websockets"):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.accelerate.peers import outcome, plugged
+from tests.accelerate.peers import named, outcome, plugged
 from wsfast import engine
 
 framing = pytest.importorskip("ws4py.framing")
@@ -71,8 +71,8 @@ DATA += [[1, 2, 3], "text", None, 7, 0]
 KEYS = [KEY, bytearray(KEY), b"abcdef", b"abc", b"", None, [1, 2, 3, 4]]
 
 
-@pytest.mark.parametrize("data", DATA, ids=repr)
-@pytest.mark.parametrize("key", KEYS, ids=repr)
+@pytest.mark.parametrize("data", DATA, ids=named)
+@pytest.mark.parametrize("key", KEYS, ids=named)
 @pytest.mark.parametrize("method", ["mask", "unmask"])
 def test_mask_of_any_type(data, key, method):
     frame = framing.Frame(masking_key=key)

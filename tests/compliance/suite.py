@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from tests import needs
 from tests.compliance.cases import SETS, Verdict, judge
+from tests.support.ports import free_port
 from tests.support.process import ROOT, Host, hosting
 from tests.support.targets import Target
 
@@ -56,13 +57,6 @@ def wstest() -> Path:
         if done.returncode:
             raise SuiteMissingError(done.stderr.strip().rpartition("\n")[2])
     return venv / "bin" / "wstest"
-
-
-def free_port() -> int:
-    """Return a TCP port of the loopback that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class Run:

@@ -16,15 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.examples.pages import PAGES, ROOT, Example, commands, examples
+from tests.support.ports import free_port
 
 PORT = "8765"  # what the pages say; each test takes a port of its own
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def write(example: Example, folder: Path, port: int) -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests import needs
+from tests.support.ports import free_port
 
 #: Who may use a proxy that asks for it.
 USER, PASSWORD = "me", "secret"
@@ -34,14 +35,6 @@ socksmethod: none
 client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
 socks pass {{ from: 127.0.0.0/8 to: 127.0.0.0/8 protocol: tcp }}
 """
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def command(name: str, port: int, folder: Path, authentication: bool) -> list[str]:
