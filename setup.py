@@ -3,7 +3,8 @@ Build of the C extensions; everything declarative is in pyproject.toml.
 
 Environment: ``WSFAST_PURE=1`` builds no extension at all and needs no compiler;
 ``WSFAST_WERROR=1`` makes the warnings of csrc/ errors; ``WSFAST_ANNOTATE=1`` writes
-Cython's annotated HTML beside each source; ``CFLAGS=-g`` keeps what debuggers need.
+Cython's annotated HTML beside each source; ``CFLAGS=-g`` keeps what debuggers need, and
+an ``-O`` in CFLAGS is taken instead of ours.
 """
 
 import os
@@ -20,8 +21,10 @@ PURE = bool(os.environ.get("WSFAST_PURE")) or sys.implementation.name != "cpytho
 WINDOWS = sys.platform == "win32"
 CORE = sorted(map(str, Path("csrc").rglob("*.c")))
 HEADERS = sorted(map(str, Path("csrc").rglob("*.h")))
-DEBUG = "-g" if "-g" in os.environ.get("CFLAGS", "").split() else "-g0"
-GCC = ["-O3", "-std=c11", "-fvisibility=hidden", "-Wno-unused-function", DEBUG]
+CFLAGS = os.environ.get("CFLAGS", "").split()
+DEBUG = "-g" if "-g" in CFLAGS else "-g0"
+OPTIMIZE = next((flag for flag in reversed(CFLAGS) if flag.startswith("-O")), "-O3")
+GCC = [OPTIMIZE, "-std=c11", "-fvisibility=hidden", "-Wno-unused-function", DEBUG]
 FLAGS = ["/O2", "/std:c11"] if WINDOWS else GCC
 STRICT = ["/W4", "/WX"] if WINDOWS else ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
 
@@ -94,6 +97,12 @@ class BuildCore(build_clib):
 
 class BuildExtensions(build_ext):
     """Runs Cython only when something is built: metadata needs none."""
+
+    def finalize_options(self):
+        """Compile on every core unless told how many."""
+        super().finalize_options()
+        if self.parallel is None:
+            self.parallel = os.cpu_count()
 
     def run(self):
         """Translate and compile, with a hint if that fails."""
