@@ -26,14 +26,10 @@ run: build ## serve the demo on 127.0.0.1
 test: test-c test-py ## every test; what is missing is left out by name
 
 test-c: build $(VENV)/.have-test
-	@$(MAKE) -s -C tests/c test
-	@$(PYTHON) -m tests.needs gcc -- $(MAKE) -s -C tests/c asan-gcc
-	@$(PYTHON) -m tests.needs clang -- $(MAKE) -s -C tests/c asan-clang msan
-	@$(PYTHON) -m tests.needs qemu-aarch64 -- $(MAKE) -s -C tests/c qemu-aarch64
-	@$(PYTHON) -m tests.needs qemu-s390x -- $(MAKE) -s -C tests/c qemu-s390x
+	@$(MAKE) -s -j$(JOBS) -C tests/c all-kinds
 
 test-py: build $(VENV)/.have-test $(VENV)/.have-targets test-c
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n $(JOBS) --dist worksteal
 
 build: $(VENV)/.have-build ## the C core and the extension modules, in place
 	$(PYTHON) setup.py -q build_clib build_ext --inplace --parallel $(JOBS)
