@@ -44,10 +44,12 @@ def test_server_over_what_is_accelerated(server, tmp_path):
         fd, port = listening.fileno(), listening.getsockname()[1]
         arguments = [part.format(fd=fd) for part in command]
         run = [sys.executable, "-m", "wsfast", "accelerate", target, "--", *arguments]
-        log = (tmp_path / "log").open("wb")
-        with subprocess.Popen(
-            run, cwd=tmp_path, pass_fds=[fd], stdout=log, stderr=log
-        ) as process:
+        with (
+            (tmp_path / "log").open("wb") as log,
+            subprocess.Popen(
+                run, cwd=tmp_path, pass_fds=[fd], stdout=log, stderr=log
+            ) as process,
+        ):
             try:
                 url = f"ws://127.0.0.1:{port}/"
                 with connect(url, open_timeout=WAIT_S, max_size=None) as ws:
@@ -57,4 +59,3 @@ def test_server_over_what_is_accelerated(server, tmp_path):
                         assert ws.recv(timeout=WAIT_S) == message
             finally:
                 process.kill()
-        log.close()

@@ -111,6 +111,22 @@ def quick_collections() -> Iterator[None]:
 
 
 @pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Allow this process 4000 descriptors: a user's may have 1024."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4000 if hard == resource.RLIM_INFINITY else min(4000, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
 async def pair(reactor: bool) -> AsyncIterator[Pair]:
     """Return a maker of servers and clients."""
     made = Pair(reactor)

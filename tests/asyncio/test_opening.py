@@ -448,6 +448,7 @@ async def test_max_pending_handshakes_drops_the_oldest(pair: Pair):
             assert (await peer.head())[0] == 101
 
 
+@pytest.mark.usefixtures("many_descriptors")
 async def test_new_client_is_served_among_600_silent_ones(pair: Pair):
     """C-7."""
     server = await pair.serve(echo)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,17 +12,6 @@ from tests.asyncio.conftest import HAVE_REACTOR
 from wsfast import Reconnecting, serve
 
 CLIENTS = 1000
-DESCRIPTORS = 4 * CLIENTS
-
-
-@pytest.fixture
-def many_descriptors() -> Iterator[None]:
-    """Allow as many descriptors as the test needs."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < DESCRIPTORS:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(DESCRIPTORS, hard), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.slow
