@@ -58,4 +58,8 @@ def test_server_over_what_is_accelerated(server, tmp_path):
                         ws.send(message)
                         assert ws.recv(timeout=WAIT_S) == message
             finally:
-                process.kill()
+                process.terminate()  # not kill(): that would leave hypercorn's worker
+                try:
+                    process.wait(WAIT_S)
+                except subprocess.TimeoutExpired:
+                    process.kill()
