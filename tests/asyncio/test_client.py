@@ -243,9 +243,10 @@ async def test_server_that_drips(reactor: bool):
 
 
 async def test_cancelled_connect_leaves_nothing_open(reactor: bool):
-    gone = asyncio.Event()
+    began, gone = asyncio.Event(), asyncio.Event()
 
     async def answer(request, writer):
+        began.set()
         while not writer.transport.is_closing():
             writer.write(b"H")
             await asyncio.sleep(0.01)
@@ -253,11 +254,11 @@ async def test_cancelled_connect_leaves_nothing_open(reactor: bool):
 
     async with raw_server(answer) as address:
         connecting = asyncio.ensure_future(connect(address, reactor=reactor).connect())
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(began.wait(), 30)
         connecting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await connecting
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(gone.wait(), 30)
 
 
 @pytest.mark.parametrize("steps", range(12))
