@@ -34,7 +34,8 @@ class Terms:
         headers: Header fields to add to the response.
         origins: Origins allowed, as for :func:`~wsfast.serve`; None allows all.
         compression: ``"deflate"``, :class:`DeflateOptions`, or None.
-        extensions: Extension factories, best first.
+        extensions: Extension factories, best first; of two offers that would claim the
+            same RSV bit, the second is declined.
         server_header: Value of the Server header, or None.
         open_timeout: Seconds in which the request has to arrive.
         limits: Limits of its head.
@@ -42,7 +43,7 @@ class Terms:
         options: The limits and habits of :class:`~wsfast.protocol.options.Options`.
 
     Raises:
-        NegotiationError: Two of the extensions claim the same RSV bit.
+        TypeError: There is no such argument.
         ValueError: An argument makes no sense, or cannot be sent.
 
     """

@@ -65,7 +65,7 @@ class SyncWebSocket(Target):
             options: As for :meth:`WebSocket.from_asyncio`.
 
         Raises:
-            NegotiationError, TypeError, ValueError: As for that.
+            TypeError, ValueError: As for that.
 
         """
         return cls(_WsgiHost(environ, Terms(protocols, headers, **_patient(options))))
@@ -91,7 +91,7 @@ class SyncWebSocket(Target):
             options: As for :meth:`WebSocket.from_asyncio`.
 
         Raises:
-            NegotiationError, TypeError, ValueError: As for that.
+            TypeError, ValueError: As for that.
 
         """
         terms = Terms(protocols, headers, **_patient(options))

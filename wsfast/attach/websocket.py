@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import socket
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from typing_extensions import Self
+
+    from .threads import SyncWebSocket
 
 __all__ = ["WebSocket"]
 
@@ -140,7 +142,6 @@ class WebSocket(Target):
                 ``ping_interval``.
 
         Raises:
-            NegotiationError: Two of the extensions claim the same RSV bit.
             TypeError, ValueError: There is no such option, or not with that value.
 
         """
@@ -168,10 +169,19 @@ class WebSocket(Target):
             options: As for :meth:`from_asyncio`.
 
         Raises:
-            NegotiationError, TypeError, ValueError: As for that.
+            TypeError, ValueError: As for that.
 
         """
         return cls._of(SocketHost(sock, head, Terms(protocols, headers, **options)))
+
+    @staticmethod
+    def from_wsgi(
+        environ: Mapping[str, Any], *args: Any, **options: Any
+    ) -> SyncWebSocket:
+        """Return a :class:`SyncWebSocket`, whose method of this name it is."""
+        from .threads import SyncWebSocket
+
+        return SyncWebSocket.from_wsgi(environ, *args, **options)
 
     @classmethod
     def client(
