@@ -230,8 +230,8 @@ def test_l5_delays_have_a_floor_and_a_ceiling():
 async def test_l5_retry_of_zero_waits_all_the_same():
     async with Scripted(stream(b"retry: 0\ndata:1\n\n")) as server:
         loop = asyncio.get_running_loop()
+        start = loop.time()
         async with client(server.url(), backoff=1.0) as source:
-            start = loop.time()
             await take(source, 4)
             assert loop.time() - start >= 0.29  # three times the floor
             assert source.retry == 0.0
