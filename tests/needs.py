@@ -140,6 +140,7 @@ TOOLS = {
         "python -m tests.support.suites",
         _suites,
     ),
+    "tmux": Tool("the command line in a terminal", "tmux", _program("tmux")),
     "strace": Tool("failing system calls", "strace", _program("strace")),
 }
 

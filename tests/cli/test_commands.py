@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import entry_points
 
 import pytest
 
 from wsfast import engine
+from wsfast.cli import main
 from wsfast.version import version
 
 
@@ -34,8 +36,16 @@ SHOW = "import sys, wsaccel; print(wsaccel.__doc__, sys.argv, __name__)"
 def test_version_and_help():
     assert wsfast("--version")[0] == f"wsfast {version}\n"
     assert "doctor" in wsfast("--help")[0]
-    assert "usage" in wsfast(status=2)[1]
+    assert wsfast(status=2)[1] == (
+        "python -m wsfast: the following arguments are required: COMMAND; "
+        "python -m wsfast --help tells more\n"
+    )
     assert "-m hypercorn" in wsfast("accelerate", "--help")[0]
+
+
+def test_the_program_that_is_installed():
+    (program,) = entry_points(group="console_scripts", name="wsfast")
+    assert program.load() is main
 
 
 def test_accelerate_reports():
