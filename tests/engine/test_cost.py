@@ -138,7 +138,7 @@ def test_after_an_error_nothing_is_kept(engine):
         return parser
 
     now, _ = traced(run)
-    assert now < 20_000
+    assert now < 50_000  # a tenth of the message; Python 3.14 keeps 29 KB of errors
 
 
 def test_unsolicited_pongs_leave_nothing_behind(engine):
