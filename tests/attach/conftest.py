@@ -32,7 +32,6 @@ HOSTS = {
     "aiohttp-transport": (f"{OWN} aiohttp", TRANSPORT),
     "streams": (f"{OWN} streams", REACTOR),
     "streams-transport": (f"{OWN} streams", TRANSPORT),
-    "streams-tls": (f"{OWN} streams {PEM}", REACTOR),
     "sockets": (f"{OWN} sockets", REACTOR),
     "threads": (f"{OWN} threads", REACTOR),
     "threads-tls": (f"{OWN} threads {PEM}", REACTOR),
