@@ -32,6 +32,7 @@ HOSTS = {
     "aiohttp-transport": (f"{OWN} aiohttp", TRANSPORT),
     "streams": (f"{OWN} streams", REACTOR),
     "streams-transport": (f"{OWN} streams", TRANSPORT),
+    "streams-tls": (f"{OWN} streams {PEM}", REACTOR),
     "sockets": (f"{OWN} sockets", REACTOR),
     "threads": (f"{OWN} threads", REACTOR),
     "threads-tls": (f"{OWN} threads {PEM}", REACTOR),
@@ -79,8 +80,16 @@ class Attached:
         return f"{scheme}://127.0.0.1:{self.server.port}{path}"
 
     def connect(self, path: str, **options: Any) -> Any:
-        """Connect with the websockets library's client."""
-        from websockets.sync.client import connect
+        """
+        Connect with the websockets library's client; over TLS, with ours for threads.
+
+        The former has one thread receive while another one sends, which OpenSSL does
+        not allow: now and then it waits for ever, or takes the process with it.
+        """
+        if self.tls is None:
+            from websockets.sync.client import connect
+        else:
+            from wsfast.sync import connect
 
         return connect(self.url(path), ssl=self.tls, open_timeout=60, **options)
 

@@ -1,4 +1,4 @@
-"""One set of handlers on every host, met by the websockets library's client."""
+"""One set of handlers on every host, met by the websockets library's client mostly."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets import exceptions
 from websockets.frames import Frame, Opcode
 
 from tests.attach.conftest import HOSTS, SPEAKERS, Attached
 from tests.attach.handlers import PROTOCOLS
+from wsfast import ConnectionClosed, InvalidStatus
 
 WAIT_S = 60
 
@@ -30,7 +31,7 @@ def heard(host: Attached, text: str, after: int = 0) -> str:
 
 def ended(ws: Any) -> tuple[int, str]:
     """Return close code and reason that a client got in the end."""
-    with pytest.raises(ConnectionClosed):
+    with pytest.raises((ConnectionClosed, exceptions.ConnectionClosed)):
         while True:
             ws.recv(timeout=WAIT_S)
     assert ws.close_code is not None
@@ -189,7 +190,7 @@ def test_frames_right_behind_the_request_are_not_lost(host):
 
 
 def test_what_cannot_be_accepted_is_refused(host):
-    with pytest.raises(InvalidStatus) as caught:
+    with pytest.raises((InvalidStatus, exceptions.InvalidStatus)) as caught:
         host.connect("/events", subprotocols=["other"])
     assert caught.value.response.status_code in (400, 403)
     if host.name in SPEAKERS or host.name == "uvicorn":
