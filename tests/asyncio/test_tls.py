@@ -16,6 +16,7 @@ import threading
 import pytest
 
 from tests.asyncio.conftest import LOCALHOST_PEM, Pair, only_reactor, uri
+from tests.support.openssl import new_key
 from wsfast import Listener
 from wsfast.asyncio import connect
 from wsfast.exceptions import ConnectionClosedError, InvalidMessage
@@ -27,6 +28,8 @@ REQUEST = (
     b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
+#: a record that nobody has made
+GARBAGE = b"\x17\x03\x03\x00\x20" + b"x" * 32
 #: a text message with the masking-key 0
 HELLO = b"\x81\x85\x00\x00\x00\x00hello"
 
@@ -267,33 +270,167 @@ async def test_sessions_are_resumed(pair: Pair, direct, version):
     await in_thread(work)
 
 
+class Slow:
+    """A client in a thread, whose octets wait until they are asked for."""
+
+    def __init__(self, port: int, room: int | None = None):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = client_context().wrap_bio(
+            self.incoming, self.outgoing, server_hostname="localhost"
+        )
+        self.sock = socket.socket()
+        if room is not None:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        self.sock.settimeout(10)
+        self.sock.connect(("127.0.0.1", port))
+        while True:
+            try:
+                self.tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                self.sock.sendall(self.outgoing.read())
+                self.incoming.write(self.sock.recv(65536))
+
+    def send(self, behind: bytes = b"") -> None:
+        self.sock.sendall(self.outgoing.read() + behind)
+
+    def read_until(self, end: bytes) -> bytes:
+        got = b""
+        while not got.endswith(end):
+            self.incoming.write(self.sock.recv(65536))
+            with contextlib.suppress(ssl.SSLWantReadError):
+                while True:
+                    got += self.tls.read(4096)
+        return got
+
+
 async def test_request_and_message_behind_the_handshake(pair: Pair, direct):
     """What comes with the last flight of the handshake is not overlooked."""
     server = await pair.serve(echo, ssl=server_context())
     port = server.sockets[0].getsockname()[1]
 
     def work():
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        tls = client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
-            while True:
-                try:
-                    tls.do_handshake()
-                    break
-                except ssl.SSLWantReadError:
-                    sock.sendall(outgoing.read())
-                    incoming.write(sock.recv(65536))
-            tls.write(REQUEST + HELLO)
-            sock.sendall(outgoing.read())  # Finished, request and message at once
-            got = b""
-            while not got.endswith(b"\x81\x05hello"):
-                incoming.write(sock.recv(65536))
-                with contextlib.suppress(ssl.SSLWantReadError):
-                    while True:
-                        got += tls.read(4096)
-            assert b" 101 " in got
+        peer = Slow(port)
+        with peer.sock:
+            peer.tls.write(REQUEST + HELLO)
+            peer.send()  # Finished, request and message at once
+            assert b" 101 " in peer.read_until(b"\x81\x05hello")
 
     await in_thread(work)
+
+
+async def test_garbage_behind_the_handshake(pair: Pair, direct):
+    """It ends that stream, without a fuss, and no other: the alert is not for them."""
+    reports = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reports.append(context))
+    server = await pair.serve(echo, ssl=server_context())
+    port = server.sockets[0].getsockname()[1]
+
+    def work():
+        peer = Slow(port)
+        with peer.sock:
+            peer.send(GARBAGE)
+            with contextlib.suppress(ConnectionResetError):
+                while peer.sock.recv(4096):
+                    pass
+
+    async with connect(uri(server, scheme="wss"), ssl=client_context()) as ws:
+        await in_thread(work)
+        await ws.send("still here")
+        assert await asyncio.wait_for(ws.recv(), 10) == "still here"
+    assert reports == []
+
+
+async def test_a_message_in_front_of_garbage(pair: Pair, direct):
+    """It is delivered, although both came at once."""
+    got = []
+    ended = asyncio.get_running_loop().create_future()
+
+    async def handler(ws):
+        try:
+            while True:
+                got.append(await ws.recv())
+        except ConnectionClosedError as exc:
+            ended.set_result(exc)
+
+    server = await pair.serve(handler, ssl=server_context())
+    port = server.sockets[0].getsockname()[1]
+
+    def work():
+        peer = Slow(port)
+        with peer.sock:
+            peer.tls.write(REQUEST)
+            peer.send()
+            peer.read_until(b"\r\n\r\n")
+            peer.tls.write(HELLO)
+            peer.send(GARBAGE)
+            with contextlib.suppress(ConnectionResetError):
+                while peer.sock.recv(4096):
+                    pass
+
+    await in_thread(work)
+    exc = await asyncio.wait_for(ended, 10)
+    assert got == ["hello"]
+    assert isinstance(exc.__cause__, ssl.SSLError)
+
+
+async def test_new_keys_without_end(pair: Pair, direct):
+    """A peer that asks for them, and reads no answer, is given up."""
+    ended = asyncio.get_running_loop().create_future()
+
+    async def handler(ws):
+        try:
+            await ws.recv()
+        except ConnectionClosedError as exc:
+            ended.set_result(exc)
+
+    sock = socket.create_server(("127.0.0.1", 0))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    await pair.serve(handler, sock=sock, ssl=server_context())
+    port = sock.getsockname()[1]
+
+    def work():
+        peer = Slow(port, room=4096)
+        with peer.sock, contextlib.suppress(ConnectionError):
+            peer.tls.write(REQUEST)
+            peer.send()
+            peer.read_until(b"\r\n\r\n")
+            for _ in range(1000):
+                for _ in range(100):
+                    new_key(peer.tls)
+                peer.send()
+            raise AssertionError("the server took it all")
+
+    await in_thread(work)
+    exc = await asyncio.wait_for(ended, 10)
+    assert isinstance(exc.__cause__, ssl.SSLError)
+    assert "of TLS's own wait to be sent" in str(exc.__cause__)
+
+
+async def test_an_ssl_object_in_other_hands(pair: Pair, direct, server_tls, client_tls):
+    """What is done with it later is not sent on another connection."""
+    kept = []
+
+    async def handler(ws):
+        kept.append(ws.link.get_extra_info("ssl_object"))
+        await echo(ws)
+
+    server = await pair.serve(handler, ssl=server_tls)
+    address = uri(server, scheme="wss")
+    async with (
+        connect(address, ssl=client_tls) as other,
+        connect(address, ssl=client_tls) as ws,
+    ):
+        await ws.send("hello")
+        assert await ws.recv() == "hello"
+        kept.append(ws.link.get_extra_info("ssl_object"))
+        ws.abort()
+        for ssl_object in kept[1:]:
+            with contextlib.suppress(ssl.SSLError):
+                ssl_object.write(b"x" * 300_000)
+        await other.send("still here")
+        assert await asyncio.wait_for(other.recv(), 10) == "still here"
 
 
 @pytest.mark.parametrize("how", ["cut", "garbage", "piece"])
@@ -317,7 +454,7 @@ async def test_streams_that_break_off(pair: Pair, direct, how, server_tls):
         raw = socket.socket(fileno=peer.sock.detach())
         raw.settimeout(10)
         if how == "garbage":
-            raw.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+            raw.sendall(GARBAGE)
         elif how == "piece":
             raw.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 9)
         raw.shutdown(socket.SHUT_WR)

@@ -166,10 +166,17 @@ class Listening:
         }
 
     def _accept_over_tls(self, link: Any, exc: Exception | None) -> None:
+        octets = b""
+        if exc is None:
+            try:
+                octets = link.first_octets()
+            except ssl_module.SSLError as failure:
+                exc = failure
+                link.abort()
         if exc is not None:  # it is gone, or does not speak TLS
             logger.debug("a client failed before its request", exc_info=exc)
         else:
-            self._accept(link, link.born, link.first_octets())
+            self._accept(link, link.born, octets)
 
     def _accept_from_stream(self, link: StreamLink) -> None:
         self._accept(link, link.born, b"")

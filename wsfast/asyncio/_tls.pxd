@@ -46,8 +46,10 @@ cdef class Session:
     cdef Room room
     cdef object _incoming
     cdef object _outgoing
-    cdef bytes _rest
+    cdef bytes _rest                # ciphertext that came with the handshake
+    cdef size_t _rest_at            # where in it the next octet is
     cdef void *_ssl
+    cdef void *_bio
     cdef bint _more
 
     cdef bint has_input(self) except -1

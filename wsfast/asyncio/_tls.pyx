@@ -10,6 +10,7 @@ out as it is known to be. No ``SSL`` is ever made here, and no OpenSSL linked wi
 """
 
 import _ssl
+import os
 import ssl
 
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -37,9 +38,9 @@ cdef extern from *:
     static struct {
         int (*SSL_read_ex)(void *ssl, void *buf, size_t num, size_t *readbytes);
         int (*SSL_write_ex)(void *ssl, const void *buf, size_t num, size_t *written);
+        int (*SSL_shutdown)(void *ssl);
         int (*SSL_get_error)(const void *ssl, int ret);
         void *(*SSL_get_rbio)(const void *ssl);
-        void *(*SSL_get_wbio)(const void *ssl);
         void (*SSL_set_bio)(void *ssl, void *rbio, void *wbio);
         int (*BIO_get_new_index)(void);
         void *(*BIO_meth_new)(int type, const char *name);
@@ -74,7 +75,9 @@ cdef extern from *:
         size_t n = size < 0 ? 0 : (size_t)size;
 
         wsf_ossl.BIO_clear_flags(bio, WSF_BIO_RETRY_FLAGS);
-        if (n > io->input_size)
+        if (io == NULL)
+            n = 0;
+        else if (n > io->input_size)
             n = io->input_size;
         if (n == 0) {
             wsf_ossl.BIO_set_flags(bio, WSF_BIO_READ_RETRY);
@@ -105,8 +108,10 @@ cdef extern from *:
 
     static int wsf_bio_write(void *bio, const char *p, int size)
     {
+        wsf_tls_io *io = wsf_ossl.BIO_get_data(bio);
+
         wsf_ossl.BIO_clear_flags(bio, WSF_BIO_RETRY_FLAGS);
-        if (size <= 0 || !wsf_tls_put(wsf_ossl.BIO_get_data(bio), p, (size_t)size))
+        if (io == NULL || size <= 0 || !wsf_tls_put(io, p, (size_t)size))
             return -1; /* no retry: an error of the connection */
         return size;
     }
@@ -131,9 +136,9 @@ cdef extern from *:
             return 0
         WSF_FIND(SSL_read_ex);
         WSF_FIND(SSL_write_ex);
+        WSF_FIND(SSL_shutdown);
         WSF_FIND(SSL_get_error);
         WSF_FIND(SSL_get_rbio);
-        WSF_FIND(SSL_get_wbio);
         WSF_FIND(SSL_set_bio);
         WSF_FIND(BIO_get_new_index);
         WSF_FIND(BIO_meth_new);
@@ -187,29 +192,49 @@ cdef extern from *:
     #endif
     }
 
-    /* Have an SSL read from and write to `io`. True if it does. */
-    static int wsf_ssl_use(void *ssl, wsf_tls_io *io)
+    /* Give an SSL a BIO of ours; return that, or NULL. Only while one of the functions
+     * below is at work does it lead anywhere: the SSLObject may outlive the buffers,
+     * and what somebody else did with it would go out on another connection. */
+    static void *wsf_ssl_use(void *ssl)
     {
         void *bio = wsf_ossl.BIO_new(wsf_bio_method);
 
         if (bio == NULL)
-            return 0;
-        wsf_ossl.BIO_set_data(bio, io);
+            return NULL;
+        wsf_ossl.BIO_set_data(bio, NULL);
         wsf_ossl.BIO_set_init(bio, 1);
         wsf_ossl.SSL_set_bio(ssl, bio, bio); /* the old ones belong to MemoryBIOs too */
-        return 1;
+        return bio;
     }
 
-    static int wsf_ssl_read(void *ssl, void *p, size_t size, size_t *n)
+    static int wsf_ssl_read(void *ssl, void *bio, wsf_tls_io *io, void *p, size_t size,
+                            size_t *n)
     {
-        return wsf_ossl.SSL_read_ex(ssl, p, size, n);
+        int done;
+
+        wsf_ossl.BIO_set_data(bio, io);
+        done = wsf_ossl.SSL_read_ex(ssl, p, size, n);
+        wsf_ossl.BIO_set_data(bio, NULL);
+        return done;
     }
 
-    static int wsf_ssl_write(void *ssl, const void *p, size_t size)
+    static int wsf_ssl_write(void *ssl, void *bio, wsf_tls_io *io, const void *p,
+                             size_t size)
     {
-        size_t n;
+        size_t n = 0;
+        int done;
 
-        return wsf_ossl.SSL_write_ex(ssl, p, size, &n);
+        wsf_ossl.BIO_set_data(bio, io);
+        done = wsf_ossl.SSL_write_ex(ssl, p, size, &n);
+        wsf_ossl.BIO_set_data(bio, NULL);
+        return done && n == size;
+    }
+
+    static void wsf_ssl_shutdown(void *ssl, void *bio, wsf_tls_io *io)
+    {
+        wsf_ossl.BIO_set_data(bio, io);
+        (void)wsf_ossl.SSL_shutdown(ssl);
+        wsf_ossl.BIO_set_data(bio, NULL);
     }
 
     static int wsf_ssl_error(const void *ssl)
@@ -236,9 +261,11 @@ cdef extern from *:
     bint wsf_ossl_find(const char *path)
     bint wsf_tls_put(wsf_tls_io *io, const void *p, size_t n)
     void *wsf_ssl_of(object ssl_object, object context, object incoming)
-    bint wsf_ssl_use(void *, wsf_tls_io *io)
-    bint wsf_ssl_read(void *, void *p, size_t size, size_t *n)
-    bint wsf_ssl_write(void *, const void *p, size_t size)
+    void *wsf_ssl_use(void *)
+    bint wsf_ssl_read(
+        void *, void *bio, wsf_tls_io *io, void *p, size_t size, size_t *n)
+    bint wsf_ssl_write(void *, void *bio, wsf_tls_io *io, const void *p, size_t size)
+    void wsf_ssl_shutdown(void *, void *bio, wsf_tls_io *io)
     int wsf_ssl_error(const void *)
     const char *wsf_ssl_reason()
     void wsf_ssl_clear()
@@ -247,7 +274,7 @@ cdef extern from *:
 def _find():
     """Tell whether OpenSSL can be called: not if it is linked into ``_ssl``, say."""
     path = getattr(_ssl, "__file__", None)
-    return path is not None and wsf_ossl_find(path.encode())
+    return path is not None and wsf_ossl_find(os.fsencode(path))
 
 
 #: OpenSSL is called for new sessions. To be switched off by tests.
@@ -328,7 +355,10 @@ cdef class Session:
         ):
             return
         found = wsf_ssl_of(ssl_object._sslobj, ssl_object.context, self._incoming)
-        if found is NULL or not wsf_ssl_use(found, &self.room.io):
+        if found is NULL:
+            return
+        self._bio = wsf_ssl_use(found)
+        if self._bio is NULL:
             return
         self._ssl = found
         self.direct = True
@@ -337,11 +367,17 @@ cdef class Session:
             raise MemoryError
         self._rest = self._incoming.read() or None  # what came behind the handshake
         self._more = False
+        self._incoming = self._outgoing = None  # they keep the storage they once had
 
     def unwrap(self):
         """Say that nothing more will be sent; there is something to send then."""
         cdef wsf_tls_io *io = &self.room.io
-        io.input_size = 0
+        if self._ssl is not NULL:
+            io.input_size = 0
+            wsf_ssl_clear()
+            wsf_ssl_shutdown(self._ssl, self._bio, io)
+            wsf_ssl_clear()
+            return
         try:
             self.ssl_object.unwrap()
         except ssl.SSLError:  # as a rule: the peer has not said so yet
@@ -383,12 +419,12 @@ cdef class Session:
         if self._ssl is NULL:
             return self._open_by_object(dst, size)
         if self._rest is not None:
-            io.input = <const uint8_t *>PyBytes_AS_STRING(self._rest)
-            io.input_size = len(self._rest)
+            io.input = <const uint8_t *>PyBytes_AS_STRING(self._rest) + self._rest_at
+            io.input_size = len(self._rest) - self._rest_at
         elif not self._more and io.input_size == 0:
             return 0  # the last record ended there, as a rule
         wsf_ssl_clear()
-        if wsf_ssl_read(self._ssl, dst, size, &n):
+        if wsf_ssl_read(self._ssl, self._bio, io, dst, size, &n):
             self._more = n == size  # then the rest of the record waits, maybe
             self._keep_rest()
             return <Py_ssize_t>n
@@ -406,7 +442,9 @@ cdef class Session:
         """Keep of what came behind the handshake what is not decrypted yet."""
         cdef wsf_tls_io *io = &self.room.io
         if self._rest is not None:
-            self._rest = self._rest[len(self._rest) - io.input_size:] or None
+            self._rest_at = len(self._rest) - io.input_size
+            if io.input_size == 0:
+                self._rest = None
             io.input_size = 0
         return 0
 
@@ -439,7 +477,7 @@ cdef class Session:
             return 0
         wsf_ssl_clear()
         self.room.io.input_size = 0
-        if not wsf_ssl_write(self._ssl, src, size):
+        if not wsf_ssl_write(self._ssl, self._bio, &self.room.io, src, size):
             self._fail(wsf_ssl_error(self._ssl))
         return 0
 

@@ -51,6 +51,9 @@ cdef extern from *:
 cdef enum:
     # Pieces of output that become one record.
     IOVECS = 64
+    # Octets that TLS itself may have to say to a peer that does not read, answers to
+    # its new keys, before that peer is given up.
+    OWED_MOST = 64 * 1024
     # No octets, and no error: what has come is less than a record.
     NONE_YET = -2
 
@@ -84,6 +87,8 @@ cdef class TLSLink(ReactorLink):
     cdef readonly double born
     cdef Session _session
     cdef bytes _left                # ciphertext that the system has not taken
+    cdef size_t _owed               # of these, what TLS itself had to say
+    cdef object _failure            # what is wrong behind the octets that were taken
     cdef object _told
     cdef object _context
     cdef set _shaking
@@ -176,9 +181,19 @@ cdef class TLSLink(ReactorLink):
         Return the octets that have arrived already; there may be none.
 
         To be called once, right after the TLS handshake.
+
+        Raises:
+            ssl.SSLError: They are no TLS.
+
         """
         cdef Reactor reactor = <Reactor>self.driver
-        cdef Py_ssize_t n = self._receive(NULL, 0)
+        cdef Py_ssize_t n
+
+        try:
+            n = self._receive(NULL, 0)
+        except ssl.SSLError:
+            self._push()  # an alert, not to be left where others have their output
+            raise
         if self._unread or self._ended:
             reactor._do_again(self)
         return (<char *>reactor._buffer)[:n] if n > 0 else b""
@@ -210,6 +225,9 @@ cdef class TLSLink(ReactorLink):
         cdef uint8_t *at
         cdef Py_ssize_t n
 
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
         while True:
             if not session.has_input():
                 if self._ended:
@@ -220,24 +238,43 @@ cdef class TLSLink(ReactorLink):
                 # Fewer octets than there was room for: the system has no more.
                 self._unread = self._hangup or n == CIPHER_SIZE
                 session.feed(n)
-            while True:
-                if have < room:
-                    at, size = dst + have, room - have
-                else:
-                    at = reactor._buffer + (have - room)
-                    size = READ_SIZE - (have - room)
-                n = session.open(at, size)
-                if n <= 0:
-                    break
-                have += n
+            n = 0
+            try:
+                while True:
+                    if have < room:
+                        at, size = dst + have, room - have
+                    else:
+                        at = reactor._buffer + (have - room)
+                        size = READ_SIZE - (have - room)
+                    n = session.open(at, size)
+                    if n <= 0:
+                        break
+                    have += n
+            except ssl.SSLError as exc:
+                if have == 0:
+                    raise
+                self._failure = exc  # for the next time
+                self._unread = True
             if n < 0:
                 self._ended = self._unread = True
             if session.has_output():
-                self._push()  # of TLS itself: a new key, say
+                self._answer()
             if have != 0:
                 return have
-            if not self._ended and not self._unread:
+            if not self._ended:  # others have their turn, whatever has come
                 return NONE_YET
+
+    cdef int _answer(self) except -1:
+        """Send what TLS itself has to say, a new key, say, as long as it is read."""
+        cdef Py_ssize_t before = 0 if self._left is None else len(self._left)
+        self._push()
+        if self._left is not None:
+            self._owed += len(self._left) - before
+            if self._owed > OWED_MOST:
+                raise ssl.SSLError(
+                    f"over {OWED_MOST} octets of TLS's own wait to be sent"
+                )
+        return 0
 
     cdef int _read(self) except -1:
         """Take octets from the system, once, and deliver what they say."""
@@ -297,7 +334,8 @@ cdef class TLSLink(ReactorLink):
 
     cdef int _nothing(self, Py_ssize_t n) except -1:
         if n == NONE_YET:
-            self._unread = False
+            if self._unread and not self._paused:
+                (<Reactor>self.driver)._do_again(self)
             return 0
         if n < 0:
             return self._no_octets(n)
@@ -346,6 +384,8 @@ cdef class TLSLink(ReactorLink):
         if <size_t>n < size:
             self._blocked = True
             self._left = PyBytes_FromStringAndSize(<char *>data + n, size - n)
+        else:
+            self._owed = 0
         return 0
 
     cdef int _flush(self) except -1:
