@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -37,6 +38,27 @@ async def test_a_full_queue_is_filled_again_from_its_low_water_mark_on(wire: Wir
         await turn(4)
         lengths.append(ws.queue_length())
     assert lengths == [7, 6, 5, 8, 7, 6, 5, 8, 7, 6, 5, 8]
+
+
+async def test_a_queue_that_is_never_empty_does_not_grow(wire: Wires):
+    ws, peer = await wire(max_queue=(8, 4))
+    peer.send_texts(*(str(n) for n in range(5000)))
+    await turn(5)
+    longest = 0
+    for n in range(4000):
+        assert await ws.recv() == str(n)
+        await turn(1)
+        if n % 100 == 0:
+            longest = max(longest, queue_slots(ws))
+    assert ws.queue_length() > 0
+    assert 0 < longest < 100
+
+
+def queue_slots(ws) -> int:
+    """Return the length of the longest list that a connection has."""
+    found = [ws, *gc.get_referents(ws)]
+    found += [o for d in found if type(d) is dict for o in d.values()]
+    return max(len(o) for o in found if type(o) is list)
 
 
 async def test_octets_that_wait_are_limited(wire: Wires):

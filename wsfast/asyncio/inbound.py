@@ -320,6 +320,11 @@ class Inbound(Protocol):
         else:
             if self._queue is _EMPTY:
                 self._queue = []
+            elif self._head > KEPT_SLOTS and self._head > self._tail // 2:
+                # Never empty, it would grow for ever. Each item moves once at most.
+                del self._queue[: self._head]
+                self._tail -= self._head
+                self._head = 0
             self._queue.append(item)
         self._tail += 1
         self._octets += size
