@@ -435,6 +435,38 @@ async def test_max_connections(pair: Pair):
     assert [await status_of(pair, server) for _ in range(5)] == [101] * 5
 
 
+async def test_max_pending_handshakes_while_all_wait_for_a_hook(pair: Pair):
+    """Requests that are here when the server accepts: one more of them is refused."""
+    answer = asyncio.Event()
+
+    async def process_request(ws, request):
+        await answer.wait()
+
+    server = await pair.serve(
+        echo, process_request=process_request, max_pending_handshakes=1
+    )
+    loop = asyncio.get_running_loop()
+    errors = []
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    with contextlib.ExitStack() as stack:
+        clients = []
+        for _ in range(2):  # without a turn of the event loop
+            sock = socket.create_connection(server.sockets[0].getsockname())
+            clients.append(stack.enter_context(sock))
+            sock.sendall(request())
+            sock.setblocking(False)
+        refused, others = await asyncio.wait(
+            [asyncio.ensure_future(loop.sock_recv(sock, 4096)) for sock in clients],
+            timeout=10,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        assert [b" 503 " in task.result() for task in refused] == [True]
+        answer.set()
+        (other,) = others
+        assert b" 101 " in await asyncio.wait_for(other, 10)
+    assert errors == []
+
+
 async def test_max_pending_handshakes_drops_the_oldest(pair: Pair):
     server = await pair.serve(echo, max_pending_handshakes=3)
     async with contextlib.AsyncExitStack() as stack:

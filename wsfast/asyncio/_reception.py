@@ -105,7 +105,7 @@ class Reception:
             self.max_pending_handshakes is not None
             and len(self._reading) + len(self._deciding) > self.max_pending_handshakes
         ):
-            oldest = next(iter(self._reading))
+            oldest = next(iter(self._reading), opening)  # or all wait for a hook
             oldest.refuse(503, TOO_MANY_HANDSHAKES)
 
     def opening_decides(self, opening: Opening) -> None:
