@@ -12,6 +12,7 @@ import pytest
 
 from tests.faults import rawpeer
 from tests.support.host import client_tls, server_tls
+from tests.support.openssl import new_key
 from tests.sync.conftest import WAIT_S, echo, running, threaded
 from wsfast.exceptions import (
     HandshakeTimeout,
@@ -230,14 +231,47 @@ def test_the_end_in_tls_behind_the_last_octets():
         stream = TLSStream(
             SocketStream(ours), client_tls(), server_hostname="localhost"
         )
-        stream.settimeout(WAIT_S)
         with threaded(answer) as outcome:
-            stream.do_handshake()
+            stream.do_handshake(lambda: WAIT_S)
             while (data := stream.recv()) is None:
                 pass
             assert data == b"last words"
             assert stream.wait(0)
             assert stream.recv() == b""
+        assert outcome == [None]
+
+
+def test_new_keys_without_end_in_tls():
+    """A peer that asks for them, and reads no answer, is given up."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        peer = server_tls().wrap_bio(incoming, outgoing, server_side=True)
+
+        def ask() -> None:
+            while True:
+                try:
+                    peer.do_handshake()
+                except ssl.SSLWantReadError:  # noqa: PERF203 - waiting is the work
+                    theirs.sendall(outgoing.read())
+                    incoming.write(theirs.recv(65536))
+                else:
+                    break
+            with contextlib.suppress(ConnectionError):
+                for _ in range(100):
+                    for _ in range(500):
+                        new_key(peer)
+                    theirs.sendall(outgoing.read())
+
+        stream = TLSStream(
+            SocketStream(ours), client_tls(), server_hostname="localhost"
+        )
+        with threaded(ask) as outcome:
+            stream.do_handshake(lambda: WAIT_S)
+            with pytest.raises(ssl.SSLError, match="wait to be sent"):
+                while True:
+                    stream.recv()
+            ours.close()
         assert outcome == [None]
 
 

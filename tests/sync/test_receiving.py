@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 
 import pytest
 
-from tests.faults.rawpeer import BINARY, CONT, PING, PONG, TEXT
+from tests.faults.rawpeer import BINARY, CONT, PING, PONG, TEXT, frame
 from tests.sync.conftest import WAIT_S, threaded, wired
 from wsfast.exceptions import (
     ConcurrencyError,
@@ -47,6 +48,29 @@ def test_timeout_loses_no_message():
             ws.recv(timeout=0.02)
         peer.frame(CONT, " and half")
         assert ws.recv(WAIT_S) == "half and half"
+
+
+class Taken(deque):
+    """A queue of which all is taken while another thread finds it full."""
+
+    def __init__(self, ws):
+        super().__init__()
+        self.ws = ws
+        self.taken = []
+
+    def __len__(self):
+        size = super().__len__()
+        if size == 2 and not self.taken:
+            self.taken = [self.ws._take(), self.ws._take()]
+        return size
+
+
+def test_a_queue_that_is_emptied_while_it_is_found_to_be_full():
+    with wired(max_queue=2) as (ws, peer):
+        ws._queue = queue = Taken(ws)
+        peer.send(b"".join(frame(TEXT, text) for text in "abc"))
+        assert ws.recv(WAIT_S) == "c"
+        assert queue.taken == ["a", "b"]
 
 
 def test_timeout_of_none_waits():

@@ -436,6 +436,27 @@ def test_slow_tls():
             assert ws.recv(WAIT_S) == "others are served"
 
 
+def test_tls_that_drips():
+    """No octet of it starts the time anew."""
+    with (
+        running(ssl=server_tls(), open_timeout=0.5) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as sock,
+    ):
+        sock.settimeout(0.1)
+        sock.sendall(b"\x16\x03\x01\x3f\xff")  # the head of a long record
+        until = time.monotonic() + WAIT_S
+        data = b"?"
+        while data:
+            assert time.monotonic() < until
+            try:
+                data = sock.recv(1)
+            except TimeoutError:
+                with contextlib.suppress(ConnectionError):
+                    sock.sendall(b"\1")
+            except ConnectionError:
+                data = b""
+
+
 def test_frames_behind_the_request(echoing):
     with rawpeer.tcp(echoing.port) as peer:
         peer.send(rawpeer.request() + rawpeer.frame(1, "early"))

@@ -78,7 +78,7 @@ def _open(server: Server, sock: socket, deadline: Deadline) -> ServerConnection 
         stream.settimeout(deadline.left())
         if server.ssl is not None:
             stream = tls = TLSStream(below, server.ssl, server_side=True)
-            tls.do_handshake()
+            tls.do_handshake(deadline.left)
         return _Opening(server, below, stream, deadline).run()
     except BaseException:
         sock.close()

@@ -256,8 +256,7 @@ def _with_tls(
             context or ssl_module.create_default_context(),
             server_hostname=name,
         )
-        stream.settimeout(deadline.left())
-        stream.do_handshake()
+        stream.do_handshake(deadline.left)
     except BaseException:
         below.close()
         raise

@@ -169,8 +169,17 @@ class Inbound(Traffic):
             and self._octets_in - self._octets_out < self.options.queue_size
         )
 
+    def _read(self, deadline: float | None) -> None:
+        if not self._room.is_set() and self._full and self._is_low():
+            # What filled it was taken before whoever put it there had said so.
+            self._resume()
+        else:
+            Traffic._read(self, deadline)
+
     def _resume(self) -> None:
         with self._mutex:
+            if not self._full:  # another thread was here first
+                return
             self._full = self.stop = self.reading_paused = False
             if self.ready_state != _CLOSED:
                 self.now = time.monotonic()

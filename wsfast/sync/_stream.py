@@ -12,12 +12,16 @@ import select
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["RECV_SIZE", "SocketStream", "Stream", "TLSStream"]
 
 #: Octets to receive in one go.
 RECV_SIZE = 64 * 1024
+
+#: Octets that TLS may owe a peer that does not read: its answers to new keys, say.
+OWED_MOST = 256 * 1024
 
 #: Tells one call that it may not wait; Windows has no such flag.
 _NOW = getattr(socket, "MSG_DONTWAIT", 0)
@@ -212,19 +216,23 @@ class TLSStream(Stream):
     def fileno(self) -> int:
         return self._below.fileno()
 
-    def do_handshake(self) -> None:
+    def do_handshake(self, left: Callable[[], float | None]) -> None:
         """
         Do the TLS handshake.
 
+        Args:
+            left: Returns how many seconds are left, None for no limit.
+
         Raises:
             ssl.SSLError: It fails.
-            TimeoutError: It takes longer than the timeout that was set.
+            TimeoutError: It takes longer than that.
 
         """
         while True:
+            self.settimeout(left())
             try:
                 self._tls.do_handshake()
-            except ssl.SSLWantReadError:  # noqa: PERF203 - waiting is the work
+            except ssl.SSLWantReadError:
                 self._below.send(self._outgoing.read())
                 data = self._below.recv()
                 if data is not None:
@@ -266,6 +274,8 @@ class TLSStream(Stream):
             # The end is for the next call, and may be all that the peer has to say
             # until it hears of ours.
             self._more = ended or size >= RECV_SIZE or self._incoming.eof
+            if len(self._unsent) + self._outgoing.pending > OWED_MOST:
+                raise ssl.SSLError(f"over {OWED_MOST} octets of TLS wait to be sent")
         if pieces:
             return b"".join(pieces)
         return b"" if ended else None

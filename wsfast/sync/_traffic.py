@@ -303,6 +303,8 @@ class Traffic(Protocol):
         else:
             if data is not None:
                 self._received(data)
+            elif stream.owes:  # an answer of TLS's own
+                self._flush()
 
     def _received(self, data: bytes) -> None:
         """Take octets, none at the end of the stream; with ``_reading`` held."""
