@@ -3,44 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from tests.asyncio.conftest import Pair, uri
+from tests.support.ports import never_accepting
 from wsfast import HandshakeTimeout
 from wsfast.asyncio import _racing, connect
-from wsfast.asyncio._racing import _interleaved, open_tcp
+from wsfast.asyncio._racing import open_tcp
+from wsfast.protocol.addresses import Info, interleaved
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
 
-def info(address: str, port: int = 0, family: int = V4) -> _racing.Info:
+def info(address: str, port: int = 0, family: int = V4) -> Info:
     return (family, socket.SOCK_STREAM, 0, "", (address, port))
-
-
-@contextlib.contextmanager
-def never_accepting(address: str = "127.0.0.1") -> Iterator[int]:
-    """Listen on a port whose queue is full: who connects gets no answer."""
-    with contextlib.ExitStack() as stack:
-        sock = stack.enter_context(socket.socket())
-        sock.bind((address, 0))
-        sock.listen(0)
-        for _ in range(4):
-            other = stack.enter_context(socket.socket())
-            other.setblocking(False)
-            other.connect_ex(sock.getsockname())
-        yield sock.getsockname()[1]
 
 
 @pytest.fixture
 def named(monkeypatch):
     """Return a function that says which addresses the name "some.host" has."""
 
-    def name(*infos: _racing.Info) -> None:
+    def name(*infos: Info) -> None:
         real = _racing._addresses
 
         async def addresses(host, *args):
@@ -65,7 +51,7 @@ def named(monkeypatch):
 )
 def test_families_take_turns(families, first, expected):
     infos = [info(str(n), 0, V6 if f == "6" else V4) for n, f in enumerate(families)]
-    got = _interleaved(infos, first)
+    got = interleaved(infos, first)
     assert sorted(got) == sorted(infos)
     assert "".join("6" if one[0] == V6 else "4" for one in got) == expected
 

@@ -1,10 +1,11 @@
-"""Ports for programs that cannot be given port 0."""
+"""Ports for programs that cannot be given port 0, and ports that do not answer."""
 
 from __future__ import annotations
 
 import contextlib
 import random
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")  # what connect() and port 0 take
@@ -27,3 +28,17 @@ def free_port() -> int:
             sock.bind(("127.0.0.1", port))
             return port
     raise AssertionError(f"no port is free among {ATTEMPTS} of {FIRST} to {last}")
+
+
+@contextlib.contextmanager
+def never_accepting(address: str = "127.0.0.1") -> Iterator[int]:
+    """Listen on a port whose queue is full: who connects gets no answer."""
+    with contextlib.ExitStack() as stack:
+        sock = stack.enter_context(socket.socket())
+        sock.bind((address, 0))
+        sock.listen(0)
+        for _ in range(4):
+            other = stack.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(sock.getsockname())
+        yield sock.getsockname()[1]

@@ -130,10 +130,11 @@ def test_addresses(echoing):
     with connect(
         "ws://example.org/",
         address=("127.0.0.1", echoing.port),
-        source_address=("127.0.0.1", 0),
+        source_address=("127.0.0.2", 0),
         proxy=None,
     ) as ws:
         assert ws.request.headers["Host"] == "example.org"
+        assert ws.local_address[0] == "127.0.0.2"
 
 
 def test_headers_and_subprotocol():

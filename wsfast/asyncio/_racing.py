@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import socket
-from typing import Any, cast
+from typing import cast
 
-__all__ = ["ATTEMPT_DELAY_S", "open_tcp"]
+from ..protocol.addresses import ATTEMPT_DELAY_S, Info, interleaved, none_answers
 
-#: How long an address has for itself before the next one is tried too (RFC 8305 §5).
-ATTEMPT_DELAY_S = 0.25
-
-Info = tuple[int, int, int, str, Any]
+__all__ = ["open_tcp"]
 
 
 async def open_tcp(
@@ -55,7 +51,7 @@ async def open_tcp(
     if local_addr is not None:
         sources = await _addresses(*local_addr, family, proto, flags)
     if interleave:
-        infos = _interleaved(infos, interleave)
+        infos = interleaved(infos, interleave)
     if len(infos) == 1:
         return await _attempt(infos[0], sources)
     return await _race(infos, sources, happy_eyeballs_delay)
@@ -85,18 +81,6 @@ async def _addresses(
     return cast("list[Info]", infos)
 
 
-def _interleaved(infos: list[Info], first: int) -> list[Info]:
-    """Have the families take turns, after some of the first one (RFC 8305 §4)."""
-    families: dict[int, list[Info]] = {}
-    for info in infos:
-        families.setdefault(info[0], []).append(info)
-    lists = list(families.values())
-    ahead = lists[0][: first - 1]
-    lists[0] = lists[0][first - 1 :]
-    turns = itertools.chain.from_iterable(itertools.zip_longest(*lists))
-    return ahead + [info for info in turns if info is not None]
-
-
 async def _race(
     infos: list[Info], sources: list[Info] | None, delay: float | None
 ) -> socket.socket:
@@ -116,7 +100,7 @@ async def _race(
                 tasks.append(task)
                 running.add(task)
             elif not running:
-                raise _none_answers(errors)
+                raise none_answers(errors)
             more = info is not None
             done, running = await asyncio.wait(
                 running,
@@ -139,16 +123,6 @@ async def _race(
         for result in await asyncio.gather(*losers, return_exceptions=True):
             if isinstance(result, socket.socket):
                 result.close()
-
-
-def _none_answers(errors: list[OSError]) -> OSError:
-    """Return one error for all attempts."""
-    first, texts = errors[0], dict.fromkeys(map(str, errors))
-    if len(texts) == 1:
-        return first
-    number = first.errno if len({exc.errno for exc in errors}) == 1 else None
-    text = "; ".join(texts)
-    return OSError(text) if number is None else OSError(number, text)
 
 
 async def _attempt(info: Info, sources: list[Info] | None) -> socket.socket:

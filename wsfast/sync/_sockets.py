@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import selectors
 import socket
 import threading
 import time
-from typing import Any
+from typing import cast
+
+from ..protocol.addresses import ATTEMPT_DELAY_S, Info, interleaved, none_answers
 
 __all__ = ["Deadline", "open_tcp", "open_unix"]
 
@@ -60,7 +63,7 @@ def open_tcp(
     source_address: tuple[str, int] | None = None,
 ) -> socket.socket:
     """
-    Connect to a host: to the first of its addresses that accepts.
+    Connect to the first address of a host that answers.
 
     Args:
         host: Name or address.
@@ -73,32 +76,86 @@ def open_tcp(
         TimeoutError: The deadline has passed.
 
     """
-    failure: OSError | None = None
-    for family, kind, proto, _, address in _resolve(host, port, deadline):
-        sock = socket.socket(family, kind, proto)
-        try:
-            sock.settimeout(deadline.left())
-            if source_address is not None:
-                sock.bind(source_address)
+    infos = _resolve(host, port, deadline)
+    if not infos:
+        raise OSError(f"no address of {host!r} was found")
+    if len(infos) > 1:
+        return _race(interleaved(infos), deadline, source_address)
+    family, kind, proto, _, address = infos[0]
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.settimeout(deadline.left())
+        if source_address is not None:
+            sock.bind(source_address)
+        sock.connect(address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _race(
+    infos: list[Info], deadline: Deadline, source_address: tuple[str, int] | None
+) -> socket.socket:
+    """Try addresses one after another, each with a head start over the next."""
+    waiting = iter(infos)
+    running: set[socket.socket] = set()
+    errors: list[OSError] = []
+    try:
+        with selectors.DefaultSelector() as selector:
+            while True:
+                info = next(waiting, None)
+                if info is not None:
+                    try:
+                        sock = _begin(info, source_address)
+                    except OSError as exc:
+                        errors.append(exc)
+                        continue
+                    running.add(sock)
+                    selector.register(sock, selectors.EVENT_WRITE)
+                elif not running:
+                    raise none_answers(errors)
+                left = deadline.left()
+                if info is not None and (left is None or left > ATTEMPT_DELAY_S):
+                    left = ATTEMPT_DELAY_S
+                for key, _ in selector.select(left):
+                    sock = cast("socket.socket", key.fileobj)
+                    number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if not number:
+                        sock.setblocking(True)
+                        running.discard(sock)
+                        return sock
+                    selector.unregister(sock)
+                    running.discard(sock)
+                    sock.close()
+                    errors.append(OSError(number, os.strerror(number)))
+    finally:
+        for sock in running:
+            sock.close()
+
+
+def _begin(info: Info, source_address: tuple[str, int] | None) -> socket.socket:
+    """Begin to connect to an address; when that is done, one can write."""
+    family, kind, proto, _, address = info
+    sock = socket.socket(family, kind, proto)
+    try:
+        sock.setblocking(False)
+        if source_address is not None:
+            sock.bind(source_address)
+        with contextlib.suppress(BlockingIOError):
             sock.connect(address)
-        except OSError as exc:
-            sock.close()
-            if isinstance(exc, TimeoutError):
-                raise
-            failure = exc
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
-    raise failure or OSError(f"no address for {host!r}")
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
-def _resolve(host: str, port: int, deadline: Deadline) -> list[Any]:
+def _resolve(host: str, port: int, deadline: Deadline) -> list[Info]:
     """Return what ``getaddrinfo()`` does, but not after the deadline."""
 
-    def look_up() -> list[Any]:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    def look_up() -> list[Info]:
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        return cast("list[Info]", infos)
 
     left = deadline.left()
     if left is None:
@@ -106,7 +163,7 @@ def _resolve(host: str, port: int, deadline: Deadline) -> list[Any]:
     with contextlib.suppress(ValueError):
         ipaddress.ip_address(host)
         return look_up()  # that asks nobody
-    found: list[Any] = []
+    found: list[list[Info] | BaseException] = []
 
     def run() -> None:
         try:
@@ -122,4 +179,4 @@ def _resolve(host: str, port: int, deadline: Deadline) -> list[Any]:
         raise TimeoutError("timed out")
     if isinstance(found[0], BaseException):
         raise found[0]
-    return found[0]  # type: ignore[no-any-return]
+    return found[0]
