@@ -51,6 +51,8 @@ async def test_send_and_receive():
         assert ws.state == "closed"
         with pytest.raises(ConnectionClosedError):
             ws.send("too late")
+        with pytest.raises(ConnectionClosedError):
+            ws.recv()
 
     async with Faulty(faulty.echo) as server:
         await threaded(use, server.uri)
@@ -163,10 +165,10 @@ async def test_callback_must_not_wait():
 
     def use(address: str) -> None:
         def on_open(_: object) -> None:
-            try:
-                ws.send("hello")
-            except RuntimeError as exc:
-                failures.append(exc)
+            for call in (lambda: ws.send("hello"), ws.recv, ws.reconnect, ws.close):
+                with pytest.raises(RuntimeError) as caught:
+                    call()
+                failures.append(caught.value)
 
         ws = ReconnectingThread(address, **QUICK, on_open=on_open)
         with ws:
@@ -174,4 +176,6 @@ async def test_callback_must_not_wait():
 
     async with Faulty(faulty.echo) as server:
         await threaded(use, server.uri)
-    assert "callbacks have the Reconnecting itself" in str(failures[0])
+    assert len(failures) == 4
+    for failure in failures:
+        assert "callbacks have the Reconnecting itself" in str(failure)

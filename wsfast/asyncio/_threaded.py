@@ -103,6 +103,7 @@ class ReconnectingThread:
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close for good, and wait for the end; see :meth:`Reconnecting.close`."""
+        self._check_thread()
 
         async def close() -> None:
             await self._client.close(code, reason)
@@ -185,8 +186,12 @@ class ReconnectingThread:
             Exception: See :meth:`Reconnecting.recv`.
 
         """
-        message: str | bytes = self._run(_within(self._client.recv(), timeout))
-        return message
+
+        async def recv() -> str | bytes:
+            message: str | bytes = await _within(self._client.recv(), timeout)
+            return message
+
+        return self._run(recv())
 
     def __iter__(self) -> Iterator[str | bytes]:
         """Receive until it is closed; raises unless that was in an orderly way."""
@@ -201,11 +206,18 @@ class ReconnectingThread:
                 raise
             yield message
 
+    def _check_thread(self) -> None:
+        """Refuse to wait in the other thread, which has to do what is waited for."""
+        if self._thread is threading.current_thread():
+            raise RuntimeError("this waits; callbacks have the Reconnecting itself")
+
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the other thread, and wait for it."""
-        if self._thread is threading.current_thread():
+        try:
+            self._check_thread()
+        except RuntimeError:
             coroutine.close()
-            raise RuntimeError("this waits; callbacks have the Reconnecting itself")
+            raise
         with self._lock:  # what is on its way when the loop is stopped is cancelled
             if self._loop is None:
                 coroutine.close()
