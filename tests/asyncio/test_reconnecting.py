@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import socket
+from typing import Any
 
 import pytest
 
@@ -138,6 +139,34 @@ async def test_attempts_count_in_a_row(events: Events):
         await ws.wait_closed()
     assert events.names.count("open") == 3
     assert "maximum" not in events.names
+
+
+@pytest.mark.parametrize(
+    ("healthy", "expected"), [(0, [1, 2, 1, 2, 4]), (600, [1, 2, 4, 8, 16])]
+)
+async def test_a_healthy_connection_sets_the_delays_back(healthy, expected):
+    delays: list[float] = []
+    options: dict[str, Any] = {**QUICK, "backoff": 2.0, "healthy": healthy}
+    refused = [faulty.refuse] * 2
+    acts = [*refused, faulty.drop, *refused, faulty.close(1000)]
+    async with Faulty(*acts) as server:
+        ws = Reconnecting(
+            server.uri, **options, on_reconnect=lambda ws, exc: delays.append(ws.delay)
+        )
+        ws.open()
+        await asyncio.wait_for(ws.wait_closed(), LIMIT_S)
+    assert delays == pytest.approx([QUICK["timeout"] * times for times in expected])
+
+
+def test_k10_delays_have_a_floor_and_a_ceiling():
+    ws = Reconnecting("ws://127.0.0.1:9/")
+    first = [ws._next_delay(0) for _ in range(1000)]
+    assert 0.5 <= min(first) < 0.6
+    assert 1.4 < max(first) <= 1.5
+    for failures in (7, 100, 10_000):  # 2.0 ** 10_000 is beyond any float
+        late = [ws._next_delay(failures) for _ in range(1000)]
+        assert 0.5 <= min(late) < 5
+        assert 55 < max(late) <= 60
 
 
 async def test_what_no_attempt_can_mend(events: Events, caplog):
