@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import ROOT, WAIT_S
+from wsfast.cli._interactive import history_file
 from wsfast.cli._terminal import one_line, printable, rows, width_of
 from wsfast.sync import connect
 
@@ -126,6 +128,18 @@ def test_the_progress_of_a_load(server, terminal):
     screen = terminal.see("^status 0$")
     assert "measuring" not in screen
     assert re.search(r"^answers +[\d,]+$", screen, re.MULTILINE)
+
+
+def test_where_the_history_is(monkeypatch, tmp_path):
+    monkeypatch.setenv("WSFAST_HISTORY", "")
+    assert history_file() is None
+    monkeypatch.setenv("WSFAST_HISTORY", str(tmp_path / "mine"))
+    assert history_file() == tmp_path / "mine"
+    monkeypatch.delenv("WSFAST_HISTORY")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert history_file() == tmp_path / "wsfast" / "history"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    assert history_file() == Path.home() / ".local/state/wsfast/history"
 
 
 def test_what_a_terminal_must_not_obey():

@@ -10,7 +10,7 @@ from typing import Any
 from wsfast.exceptions import InvalidHeaderValue, WebSocketException
 from wsfast.protocol import Headers
 from wsfast.protocol.headers import build_authorization_basic, validate_subprotocols
-from wsfast.protocol.uri import parse_uri
+from wsfast.protocol.uri import MAX_REDIRECTS, parse_uri
 
 from ._errors import CommandError, explain
 
@@ -133,9 +133,9 @@ def add_client_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-redirects",
         type=natural,
-        default=10,
+        default=MAX_REDIRECTS,
         metavar="N",
-        help="how many redirects to follow (default: 10)",
+        help=f"how many redirects to follow (default: {MAX_REDIRECTS})",
     )
     group = parser.add_argument_group("TLS")
     group.add_argument(

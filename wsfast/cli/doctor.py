@@ -146,7 +146,7 @@ def _advice(found: dict[str, Any]) -> Iterator[str]:
         else:
             yield "this loop or system has no reactor; Linux, macOS and BSD have one"
     if "uvloop" not in found["loops"] and sys.platform != "win32":
-        yield "uvloop serves TLS faster: pip install 'wsfast[speed]'"
+        yield "uvloop's transports are faster: pip install 'wsfast[speed]'"
     if "zlib-ng" not in found["backends"]:
         yield "zlib-ng compresses faster: pip install 'wsfast[speed]'"
     elif found["deflate"] == "zlib":
