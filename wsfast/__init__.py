@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         unix_connect,
         unix_serve,
     )
+    from .attach import SyncWebSocket, WebSocket, is_websocket
     from .engine import (
         Event,
         EventError,
@@ -116,7 +117,9 @@ __all__ = [
     "ServerConnection",
     "SlowConsumer",
     "State",
+    "SyncWebSocket",
     "Utf8Validator",
+    "WebSocket",
     "WebSocketException",
     "__version__",
     "accelerate",
@@ -128,6 +131,7 @@ __all__ = [
     "encode_frame",
     "encode_header",
     "is_valid_utf8",
+    "is_websocket",
     "mask",
     "mask_into",
     "serve",
@@ -140,6 +144,7 @@ _HOMES = {
     "asyncio": "ClientConnection Connection Listener Prepared Reconnecting "
     "ReconnectingThread Server ServerConnection basic_auth broadcast connect serve "
     "unix_connect unix_serve",
+    "attach": "SyncWebSocket WebSocket is_websocket",
     "engine": "Event EventError EventParser FrameParser FrameWriter MessageParser "
     "Utf8Validator decode_utf8 encode_event encode_frame encode_header is_valid_utf8 "
     "mask mask_into unmask_inplace",
