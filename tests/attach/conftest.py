@@ -39,6 +39,7 @@ HOSTS = {
     "gthread": (f"{GUNICORN} gthread --threads 8", REACTOR),
     "gthread-tls": (f"{GUNICORN} gthread --threads 8 --certfile {PEM}", REACTOR),
     "gevent": (f"{GUNICORN} gevent", REACTOR),
+    "gevent_pywsgi": (f"{GUNICORN} gevent_pywsgi", REACTOR),
     "pywsgi": (f"{OWN} pywsgi", REACTOR),
     "werkzeug": (f"{OWN} werkzeug", REACTOR),
 }

@@ -265,8 +265,10 @@ async def test_a_silent_peer_is_found_by_pings():
 # ---- the task it belongs to ----
 
 
-@pytest.mark.parametrize("how", ["returns", "is cancelled"])
-async def test_it_ends_with_its_task(how):
+@pytest.mark.parametrize(
+    ("how", "code"), [("returns", 1000), ("is cancelled", 1001), ("fails", 1011)]
+)
+async def test_it_ends_with_its_task(how, code):
     tasks: list[asyncio.Task[Any]] = []
     opened = asyncio.Event()
 
@@ -275,6 +277,8 @@ async def test_it_ends_with_its_task(how):
         if how == "is cancelled":
             opened.set()
             await asyncio.Event().wait()
+        if how == "fails":
+            raise LookupError("on purpose")
 
     left, right = socket.socketpair()
     ws = WebSocket.from_socket(left)
@@ -284,8 +288,9 @@ async def test_it_ends_with_its_task(how):
         await opened.wait()
         tasks[0].cancel()
     await asyncio.wait_for(client.wait_closed(), WAIT_S)
-    assert client.close_code == (1000 if how == "returns" else 1001)
-    await asyncio.wait(tasks)
+    assert client.close_code == code
+    outcome = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [isinstance(one, LookupError) for one in outcome] == [how == "fails"]
     await asyncio.wait_for(ws.wait_closed(), WAIT_S)
 
 

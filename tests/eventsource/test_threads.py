@@ -360,16 +360,22 @@ def test_wsgi_drops_for_a_slow_client():
         without_a_socket(ping=0)
 
 
-@pytest.mark.parametrize("worker", ["gthread", "gevent"])
-def test_wsgi_under_gunicorn(worker):
+GUNICORN = "gunicorn tests.eventsource.wsgi_app:app -b 127.0.0.1:0 --threads 4"
+PROCESSES = {
+    "gthread": f"{GUNICORN} --graceful-timeout 5 -k gthread",
+    "gevent": f"{GUNICORN} --graceful-timeout 5 -k gevent",
+    "pywsgi": "tests.eventsource.pywsgi",
+}
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_wsgi_in_a_process_of_its_own(name):
     pytest.importorskip("gunicorn")
-    if worker == "gevent":
+    if name != "gthread":
         pytest.importorskip("gevent")
     from tests.asgi.process import Server
 
-    arguments = ["-k", worker, "--threads", "4", "-b", "127.0.0.1:0"]
-    app = "tests.eventsource.wsgi_app:app"
-    server = Server("gunicorn", *arguments, "--graceful-timeout", "5", app)
+    server = Server(*PROCESSES[name].split())
     try:
         codes = []
         for how in ("fin", "reset"):
@@ -380,7 +386,8 @@ def test_wsgi_under_gunicorn(worker):
                 peer.leave(how)
             codes.append(1006)
             wait_until(lambda: _codes(server.port) == codes)
-        with visiting(server.port, ASKED.replace(b"/events", b"/end")) as peer:
+        last = ASKED.replace(b"/events", b"/end")[:-2] + b"Connection: close\r\n\r\n"
+        with visiting(server.port, last) as peer:
             assert b"data: end\n\n" in peer.rest()
     except BaseException:
         server.give_up()
