@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 import threading
 import time
 
 import pytest
 
+from tests.asyncio.test_proxy import OK as OPEN
+from tests.asyncio.test_proxy import Script
 from tests.faults import rawpeer
 from tests.support.host import client_tls, server_tls
 from tests.support.proxies import PASSWORD, USER, proxy
@@ -109,6 +113,28 @@ def test_request_to_the_proxy(echoing):
     assert heads[0].headers["proxy-authorization"].startswith("Basic ")
     assert heads[0].headers["x-for"] == "proxy"
     assert "authorization" not in heads[0].headers
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls in tls"])
+async def test_https_proxy(secure):
+    tls = {"ssl": server_tls()} if secure else {}
+    with running(**tls) as server:
+        async with Script(OPEN, OPEN, port=server.port, tls=server_tls()) as by:
+            options = {"proxy": by.uri("https"), "proxy_ssl": client_tls()}
+            if secure:
+                options["ssl"] = client_tls()
+            uri = "wss://localhost/" if secure else "ws://localhost/"
+
+            def use():
+                with connect(uri, **options) as ws:
+                    for message in ("hello", b"\0" * 300_000):
+                        ws.send(message)
+                        assert ws.recv(WAIT_S) == message
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    connect(uri, **{**options, "proxy_ssl": None})
+
+            await asyncio.to_thread(use)
+    assert len(by.heads) == 1
 
 
 def test_proxy_of_the_environment(monkeypatch, echoing):
