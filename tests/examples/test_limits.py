@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import itertools
 import re
+from collections.abc import Iterator
 
 import pytest
 
@@ -11,6 +14,7 @@ from tests.examples.pages import ROOT
 from wsfast.asyncio.client import connect
 from wsfast.asyncio.reconnecting import Reconnecting
 from wsfast.asyncio.server import Server
+from wsfast.eventsource import EventSource, EventSourceClient, SyncEventSourceClient
 from wsfast.protocol import DeflateOptions, Limits
 
 ROW = re.compile(r"^\| `(?P<name>[\w.]+)` \| (?P<default>[^|]+) \|", re.MULTILINE)
@@ -60,3 +64,39 @@ def test_no_limit_is_left_out():
     arguments |= set(inspect.signature(connect).parameters)
     wanted = {name for name in arguments if wanted.match(name)}
     assert wanted - {"ssl_handshake_timeout", "ssl_shutdown_timeout"} <= shown
+
+
+# ---- docs/eventsource.md ----
+
+OPTIONS = re.compile(
+    r"^\| (?P<names>`\w+`(?:, `\w+`)*) \| (?P<defaults>[^|]+?) \|", re.MULTILINE
+)
+
+
+def options(text: str) -> Iterator[tuple[str, object]]:
+    """Yield the options of a page's tables, several in a row perhaps, with defaults."""
+    for match in OPTIONS.finditer(text):
+        names = re.findall(r"\w+", match["names"])
+        defaults = match["defaults"].split(", ")
+        for name, default in itertools.zip_longest(
+            names, defaults, fillvalue=defaults[-1]
+        ):
+            plain = default.strip("`")
+            if re.fullmatch(r"\d+ [KM]iB", plain):
+                yield name, value(plain)
+            elif re.fullmatch(r'[\d.]+|None|"\w*"', plain):
+                yield name, ast.literal_eval(plain)
+
+
+def test_page_of_event_streams_and_code_agree():
+    page = (ROOT / "docs" / "eventsource.md").read_text(encoding="utf-8")
+    server, _, client = page.partition("\n## The client\n")
+    of_server, of_client = dict(options(server)), dict(options(client))
+    assert {"ping", "max_send_buffer", "overflow", "send_timeout"} <= set(of_server)
+    assert {"retry", "max_retry", "max_line", "max_queue"} <= set(of_client)
+    for name, expected in of_server.items():
+        assert default(EventSource._begin, name) == expected, name
+    for name, expected in of_client.items():
+        assert default(EventSourceClient, name) == expected, name
+        if name != "max_queue":  # nothing is read there that nobody waits for
+            assert default(SyncEventSourceClient, name) == expected, name
