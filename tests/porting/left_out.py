@@ -5,7 +5,7 @@ INTERNAL = "internal to it, and undocumented"
 LEGACY = "deprecated since 14.0, and another API"
 ROUTER = "needs werkzeug; process_request can do it, and so can path="
 TRIO = "wsfast runs under asyncio and in threads"
-EXTENSION = "the one extension is permessage-deflate, and it is built in"
+EXTENSION = "wsfast.protocol.Extension is the base, and says its RSV bits"
 COMMAND = "the command line is wsfast's own: python -m wsfast"
 
 #: By module, or by module and name.
