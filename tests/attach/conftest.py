@@ -40,8 +40,10 @@ HOSTS = {
     "gthread-tls": (f"{GUNICORN} gthread --threads 8 --certfile {PEM}", REACTOR),
     "gevent": (f"{GUNICORN} gevent", REACTOR),
     "gevent_pywsgi": (f"{GUNICORN} gevent_pywsgi", REACTOR),
+    "gevent-tls": (f"{GUNICORN} gevent --certfile {PEM}", REACTOR),
     "pywsgi": (f"{OWN} pywsgi", REACTOR),
     "werkzeug": (f"{OWN} werkzeug", REACTOR),
+    "werkzeug-tls": (f"{OWN} werkzeug {PEM}", REACTOR),
 }
 if sys.version_info < (3, 11) or not importlib.util.find_spec("hypercorn"):
     del HOSTS["hypercorn"]

@@ -175,7 +175,7 @@ def threads() -> None:
 def werkzeug() -> None:
     from werkzeug.serving import make_server
 
-    server = make_server("127.0.0.1", 0, wsgi, threaded=True)
+    server = make_server("127.0.0.1", 0, wsgi, threaded=True, ssl_context=tls())
     say(server.socket)
     server.serve_forever()
 
