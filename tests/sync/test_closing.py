@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 import time
 
 import pytest
 
-from tests.faults.rawpeer import CLOSE, KEY, PING, PONG, TEXT, close_frame, frame
+from tests.faults.rawpeer import (
+    CLOSE,
+    KEY,
+    PING,
+    PONG,
+    TEXT,
+    close_frame,
+    frame,
+    opened,
+)
 from tests.sync.conftest import WAIT_S, running, threaded, wired
 from wsfast.exceptions import (
     ConnectionClosedError,
@@ -202,3 +212,13 @@ def test_close_frame_and_end_in_one_go():
         with pytest.raises(ConnectionClosedError) as caught:
             ws.recv(WAIT_S)
         assert (caught.value.rcvd.code, caught.value.rcvd.reason) == (4000, "y")
+
+
+def test_a_peer_that_breaks_a_rule_is_one_line_of_the_log(caplog):
+    caplog.set_level(logging.INFO, "wsfast")
+    with running() as server, opened(server.port) as peer:
+        peer.frame(3, b"bad")
+        peer.until_close()
+    (line,) = [message for message in caplog.messages if "failed" in message]
+    assert line.startswith("('127.0.0.1', ")
+    assert line.endswith(") failed with 1002: reserved opcode")

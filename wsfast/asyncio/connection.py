@@ -26,6 +26,7 @@ from .waiter import DONE, Later
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from ..exceptions import WebSocketException
     from ..protocol.http import Response
     from ..protocol.options import Options
     from .link import Link
@@ -176,6 +177,10 @@ class Connection(Outbound):
         """End the stream, or have the peer end it."""
         if at_once:
             self.link.close()
+
+    def failed(self, failure: WebSocketException, code: int) -> None:
+        """Log in one line which peer failed the connection, and why."""
+        self.logger.info("%s failed with %d: %s", self.remote_address, code, failure)
 
     def must_abort(self) -> None:
         """Cut the stream: the closing handshake timed out."""

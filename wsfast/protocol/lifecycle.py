@@ -319,6 +319,7 @@ class Lifecycle:
                 ending.rcvd = end
             elif ending.failure is None:
                 ending.failure = end
+                self.failed(end, end.code)
         self.ended = True
         self.ready_state = _CLOSED
         self._discard_input()
@@ -356,6 +357,16 @@ class Lifecycle:
 
     def timer_changed(self, when: float) -> None:
         """Note that :meth:`check_time` wants to be called at ``when``."""
+
+    def failed(self, failure: WebSocketException, code: int) -> None:
+        """
+        Note that the connection fails because of the peer, and not by :meth:`fail`.
+
+        Args:
+            failure: Why.
+            code: The close code that says so.
+
+        """
 
     def must_abort(self) -> None:
         """Note that the peer let the closing handshake time out: cut the stream."""
@@ -452,7 +463,8 @@ class Lifecycle:
             return
         code = code or failure.code
         ending = self.begin_ending()
-        if ending.failure is None:
+        first = ending.failure is None
+        if first:
             ending.failure = failure
         if self.ready_state == _OPEN and code != CloseCode.ABNORMAL_CLOSURE:
             text = str(failure) if reason is None else reason
@@ -460,6 +472,8 @@ class Lifecycle:
             self._send_close(Close(code, text))
         if isinstance(failure, SlowConsumer):
             failure.sent = ending.sent
+        if first and failure.reason_code != "failed":
+            self.failed(failure, code)
         self._end(True)
 
     def _too_slow(self) -> None:

@@ -8,6 +8,7 @@ left then, and what is due at a time, is the keeper's.
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import threading
 import time
@@ -20,6 +21,7 @@ from ._keeper import keeper
 from ._receiving import Fragment, Pong
 
 if TYPE_CHECKING:
+    from ..exceptions import WebSocketException
     from ..protocol.options import Options
     from ._stream import Stream
 
@@ -47,8 +49,11 @@ class Traffic(Protocol):
 
     Attributes:
         reads: How often something was received.
+        logger: Where it logs why it failed.
 
     """
+
+    logger: Any
 
     def __init__(
         self, stream: Stream, options: Options, *, client: bool, deflate: Any = None
@@ -75,6 +80,7 @@ class Traffic(Protocol):
         self._fin_sent = False
         self._hold_ticks = 0
         self._pings: dict[bytes, Pong] = {}
+        self._failed: tuple[Any, int, WebSocketException] | None = None
 
     # ---- the protocol, which calls these under _mutex ----
 
@@ -132,6 +138,13 @@ class Traffic(Protocol):
         if at_once:
             self._fin_due = True
             keeper().schedule(self, self.time() + LINGER_S)
+
+    def failed(self, failure: WebSocketException, code: int) -> None:
+        """Note which peer failed the connection, and why, to be logged at its end."""
+        peer = None
+        with contextlib.suppress(OSError):
+            peer = self.stream.socket.getpeername()
+        self._failed = peer, code, failure
 
     def timer_changed(self, when: float) -> None:
         """Have :meth:`on_timer` called at ``when``."""
@@ -347,6 +360,8 @@ class Traffic(Protocol):
         for pong in pings.values():
             if pong.ack_on_close:
                 pong.set()
+        if self._failed is not None:
+            self.logger.info("%s failed with %d: %s", *self._failed)
         self.lost()
 
     def lost(self) -> None:
