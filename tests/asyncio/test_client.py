@@ -350,6 +350,20 @@ async def test_redirects_without_end(pair: Pair):
         await pair.connect(server, max_redirects=0)
 
 
+async def test_any_number_of_redirects(pair: Pair):
+    left = iter(range(20))
+
+    def process(ws, request):
+        if next(left, None) is None:
+            return None
+        return Response(302, "Found", {"Location": "/", "Content-Length": "0"})
+
+    server = await pair.serve(echo, process_request=process)
+    ws = await pair.connect(server, max_redirects=None)
+    await ws.send("hello")
+    assert await ws.recv() == "hello"
+
+
 async def test_redirect_that_gives_up_tls(pair: Pair, server_tls, client_tls):
     _, process = redirecting("ws://127.0.0.1:1/")
     server = await pair.serve(echo, process_request=process, ssl=server_tls)

@@ -27,6 +27,7 @@ from ..protocol.uri import (
     parse_uri,
     redirect_target,
     redirected,
+    requests,
 )
 from ._connecting import Connecting
 from ._dialing import dial
@@ -85,7 +86,7 @@ class connect:  # noqa: N801 - it is used like a function
         process_exception: Tells the ``async for`` form whether to try again.
         open_timeout: Seconds that opening may take, everything included: name, TCP,
             proxy, TLS, handshake, redirects.
-        max_redirects: Redirects to follow.
+        max_redirects: Redirects to follow; None for any number within ``open_timeout``.
         reconnect_delays: Makes the delays of the ``async for`` form.
         listener: Subclass or instance of :class:`Listener` to call.
         ping_interval: See :class:`~wsfast.protocol.options.Options`, as for all limits
@@ -129,7 +130,7 @@ class connect:  # noqa: N801 - it is used like a function
         proxy_headers: HeadersLike | None = None,
         process_exception: Callable[[Exception], Exception | None] = process_exception,
         open_timeout: float | None = 10,
-        max_redirects: int = MAX_REDIRECTS,
+        max_redirects: int | None = MAX_REDIRECTS,
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
@@ -243,7 +244,7 @@ class connect:  # noqa: N801 - it is used like a function
         )
 
     async def _connect(self) -> ClientConnection:
-        for _ in range(self.max_redirects + 1):
+        for _ in requests(self.max_redirects):
             handshake = ClientHandshake(
                 self.ws_uri,
                 additional_headers=self.additional_headers,

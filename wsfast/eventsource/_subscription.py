@@ -145,7 +145,7 @@ class Target:
         return target
 
 
-def too_many(redirects: int) -> SecurityError:
+def too_many(redirects: int | None) -> SecurityError:
     """Return the error for more redirects than are followed."""
     return SecurityError(f"more than {redirects} redirects")
 

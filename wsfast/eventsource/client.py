@@ -19,7 +19,7 @@ from ..protocol.headers import HeadersLike
 from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import USER_AGENT, Response
 from ..protocol.retrying import HEALTHY_S
-from ..protocol.uri import MAX_REDIRECTS
+from ..protocol.uri import MAX_REDIRECTS, requests
 from ._subscribing import Subscribing
 from ._subscription import (
     Delays,
@@ -114,7 +114,7 @@ class EventSourceClient:
         max_retry: float = 60.0,
         idle_timeout: float | None = None,
         open_timeout: float | None = 10,
-        max_redirects: int = MAX_REDIRECTS,
+        max_redirects: int | None = MAX_REDIRECTS,
         max_line: int | None = 1 << 20,
         max_size: int | None = 1 << 20,
         max_queue: int = 256,
@@ -408,7 +408,7 @@ class EventSourceClient:
     async def _connect(self) -> Subscribing | None:
         """Send the request, and follow where it leads; None after status 204."""
         target = self._target
-        for _ in range(self._max_redirects + 1):
+        for _ in requests(self._max_redirects):
             link = await dial(
                 target.uri,
                 self._proxy,

@@ -18,7 +18,7 @@ from ..protocol.headers import HeadersLike
 from ..protocol.heads import DEFAULT_LIMITS, BodyReader, Limits, parse_response
 from ..protocol.http import USER_AGENT, Response
 from ..protocol.retrying import HEALTHY_S
-from ..protocol.uri import MAX_REDIRECTS
+from ..protocol.uri import MAX_REDIRECTS, requests
 from ..sync._dialing import Way, read_body, read_head
 from ..sync._sockets import Deadline
 from ._subscription import (
@@ -81,7 +81,7 @@ class SyncEventSourceClient:
         max_retry: float = 60.0,
         idle_timeout: float | None = None,
         open_timeout: float | None = 10,
-        max_redirects: int = MAX_REDIRECTS,
+        max_redirects: int | None = MAX_REDIRECTS,
         max_line: int | None = 1 << 20,
         max_size: int | None = 1 << 20,
         limits: Limits = DEFAULT_LIMITS,
@@ -276,7 +276,7 @@ class SyncEventSourceClient:
 
     def _connect(self, deadline: Deadline) -> None:
         target = self._target
-        for _ in range(self._max_redirects + 1):
+        for _ in requests(self._max_redirects):
             stream = self._way.open(target.uri, deadline)
             try:
                 known = known_id(self.last_event_id, self.logger)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,7 @@ __all__ = [
     "parse_uri",
     "redirect_target",
     "redirected",
+    "requests",
     "same_origin",
     "without_credentials",
 ]
@@ -155,6 +157,11 @@ def same_origin(one: WebSocketURI, other: WebSocketURI) -> bool:
         other.port,
         other.unix_path,
     )
+
+
+def requests(max_redirects: int | None) -> Iterable[object]:
+    """Return an item for each request that may be sent: any number with None."""
+    return itertools.count() if max_redirects is None else range(max_redirects + 1)
 
 
 def redirect_target(uri: str, response: Response) -> str | None:

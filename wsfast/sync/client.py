@@ -30,6 +30,7 @@ from ..protocol.uri import (
     parse_uri,
     redirect_target,
     redirected,
+    requests,
 )
 from ._dialing import Way, read_body, read_head
 from ._sockets import Deadline
@@ -93,7 +94,7 @@ class reconnect:  # noqa: N801 - it is used like a function
         proxy_headers: HeadersLike | None = None,
         process_exception: Callable[[Exception], Exception | None] = process_exception,
         open_timeout: float | None = 10,
-        max_redirects: int = MAX_REDIRECTS,
+        max_redirects: int | None = MAX_REDIRECTS,
         ping_interval: float | None = 20,
         ping_timeout: float | None = 20,
         close_timeout: float | None = 10,
@@ -175,7 +176,7 @@ class reconnect:  # noqa: N801 - it is used like a function
         """Open a connection."""
         deadline = Deadline(self.open_timeout)
         try:
-            for _ in range(self.max_redirects + 1):
+            for _ in requests(self.max_redirects):
                 try:
                     return self._open(deadline)
                 except InvalidStatus as exc:  # noqa: PERF203 - a redirect
@@ -309,7 +310,7 @@ def connect(*args: Any, **kwargs: Any) -> ClientConnection:  # noqa: D417
         proxy_headers: Header fields for an HTTP proxy alone.
         open_timeout: Seconds that opening may take, everything included: name, TCP,
             TLS, handshake, redirects.
-        max_redirects: Redirects to follow.
+        max_redirects: Redirects to follow; None for any number within ``open_timeout``.
         ping_interval: See :class:`~wsfast.protocol.options.Options`, as for all limits
             not described here.
         limits: Limits of the response's head and body.
