@@ -5,7 +5,6 @@ INTERNAL = "internal to it, and undocumented"
 LEGACY = "deprecated since 14.0, and another API"
 ROUTER = "needs werkzeug; process_request can do it, and so can path="
 TRIO = "wsfast runs under asyncio and in threads"
-EXTENSION = "wsfast.protocol.Extension is the base, and says its RSV bits"
 COMMAND = "the command line is wsfast's own: python -m wsfast"
 
 #: By module, or by module and name.
@@ -17,10 +16,6 @@ LEFT_OUT = {
     "websockets.cli": COMMAND,
     "websockets.client.ClientProtocol": SANS_IO,
     "websockets.connection": LEGACY,
-    "websockets.extensions.base": EXTENSION,
-    "websockets.extensions.ClientExtensionFactory": EXTENSION,
-    "websockets.extensions.Extension": EXTENSION,
-    "websockets.extensions.ServerExtensionFactory": EXTENSION,
     "websockets.extensions.permessage_deflate.enable_client_permessage_deflate": (
         INTERNAL
     ),
