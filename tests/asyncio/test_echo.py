@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from tests.asyncio.conftest import Pair, uri
+from tests.support import systems
 from wsfast import (
     ConnectionClosedError,
     ConnectionClosedOK,
@@ -14,7 +15,7 @@ from wsfast import (
     Listener,
     Server,
 )
-from wsfast.asyncio import connect
+from wsfast.asyncio import connect, serve
 
 MESSAGES = [
     "",
@@ -141,6 +142,7 @@ async def test_an_untrusted_certificate_is_refused(pair: Pair, server_tls):
         await connect(uri(server, scheme="wss"))
 
 
+@systems.unix_sockets
 async def test_unix_socket(pair: Pair, tmp_path):
     path = tmp_path / "socket"
     server = await pair.serve(echo, unix_path=path)
@@ -164,3 +166,24 @@ async def test_connections_are_where_they_say(pair: Pair):
     assert other.request.path == "/path?query=1"
     assert ws.response.status_code == 101
     assert other.id != ws.id
+
+
+def test_a_loop_that_knows_no_readers():
+    """As on Windows: the loop's own server and transports do it all."""
+
+    class Loop(asyncio.SelectorEventLoop):
+        def add_reader(self, fd, callback, *args):
+            raise NotImplementedError
+
+    async def main():
+        async with serve(echo, "127.0.0.1", 0) as server, connect(uri(server)) as ws:
+            (there,) = server.connections
+            await ws.send("hello")
+            assert await ws.recv() == "hello"
+            return {type(end.transport).__name__ for end in (there, ws)}
+
+    loop = Loop()
+    try:
+        assert loop.run_until_complete(main()) == {"StreamLink"}
+    finally:
+        loop.close()

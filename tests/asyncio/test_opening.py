@@ -478,6 +478,14 @@ async def test_max_pending_handshakes_drops_the_oldest(pair: Pair):
         for peer in peers[1:]:
             peer.send(request())
             assert (await peer.head())[0] == 101
+    server = await pair.serve(echo, max_pending_handshakes=None)
+    async with contextlib.AsyncExitStack() as stack:
+        peers = [
+            await stack.enter_async_context(await RawPeer.to(server)) for _ in range(9)
+        ]
+        for peer in peers:
+            peer.send(request())
+            assert (await peer.head())[0] == 101
 
 
 @pytest.mark.usefixtures("many_descriptors")

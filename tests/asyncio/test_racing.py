@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.asyncio.conftest import Pair, uri
+from tests.support import systems
 from tests.support.ports import never_accepting
 from wsfast import HandshakeTimeout
 from wsfast.asyncio import _racing, connect
@@ -131,6 +132,7 @@ async def echo(ws):
         await ws.send(message)
 
 
+@systems.other_loopbacks
 async def test_local_address(pair: Pair):
     peers: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
 

@@ -13,6 +13,7 @@ import pytest
 from tests.asyncio.conftest import Pair, uri
 from tests.asyncio.raw import RawPeer, request, settle
 from tests.asyncio.test_opening import echo, status_of
+from tests.support import systems
 from wsfast import (
     ConnectionClosedError,
     ConnectionClosedOK,
@@ -215,6 +216,22 @@ async def test_drain_timeout_cuts_what_is_left(pair: Pair):
         assert octets[:4] == b"\x88\x02\x03\xe9"  # 1001, before it was cut
 
 
+async def test_without_a_drain_timeout_handlers_have_all_the_time(pair: Pair):
+    go = asyncio.Event()
+
+    async def slow(ws):
+        await go.wait()
+
+    server = await pair.serve(slow, drain_timeout=None)
+    ws = await pair.connect(server)
+    server.close()
+    await ws.wait_closed()
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(server.wait_closed(), 0.2)
+    go.set()
+    await asyncio.wait_for(server.wait_closed(), 10)
+
+
 async def test_abort(pair: Pair):
     server = await pair.serve(echo)
     ws = await pair.connect(server)
@@ -239,6 +256,7 @@ async def test_serve_forever_ends_with_close_and_with_cancel(reactor: bool):
     assert ws.close_code == 1001
 
 
+@systems.reuse_port
 async def test_servers_share_a_port_by_reuse_port(reactor: bool):
     async with serve(echo, "127.0.0.1", 0, reuse_port=True, reactor=reactor) as one:
         port = one.sockets[0].getsockname()[1]
@@ -248,6 +266,7 @@ async def test_servers_share_a_port_by_reuse_port(reactor: bool):
             assert two.sockets[0].getsockname()[1] == port
 
 
+@systems.other_loopbacks
 async def test_sock_and_hosts(reactor: bool):
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
@@ -264,6 +283,7 @@ async def test_sock_and_hosts(reactor: bool):
         assert len(server.sockets) == 2
 
 
+@systems.other_loopbacks
 async def test_address_in_use_leaves_nothing_open(reactor: bool):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -301,6 +321,7 @@ def test_arguments_that_make_no_sense(arguments, error):
         connect("ws://127.0.0.1/", **arguments)
 
 
+@systems.unix_sockets
 async def test_unix_serve_replaces_a_stale_socket(reactor: bool, tmp_path):
     path = tmp_path / "socket"
     stale = socket.socket(socket.AF_UNIX)

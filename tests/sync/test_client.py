@@ -11,6 +11,7 @@ import time
 import pytest
 
 from tests.faults import rawpeer
+from tests.support import systems
 from tests.support.host import client_tls, server_tls
 from tests.support.openssl import new_key
 from tests.sync.conftest import WAIT_S, echo, running, threaded
@@ -107,6 +108,7 @@ def test_tls_keeper_answers_pings():
             assert ws.recv(WAIT_S) == "answered"
 
 
+@systems.unix_sockets
 def test_unix_socket(tmp_path):
     path = str(tmp_path / "s")
     with running(unix_path=path):
