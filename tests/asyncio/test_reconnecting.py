@@ -434,26 +434,3 @@ async def test_protocols(pair: Pair, protocols):
     async with Reconnecting(uri(server), protocols=protocols) as ws:
         assert ws.connection is not None
         assert ws.connection.subprotocol == "chat"
-
-
-@pytest.mark.parametrize(
-    ("healthy", "delays"), [(0.0, [0.01, 0.01, 0.01]), (1000.0, [0.01, 0.02, 0.04])]
-)
-async def test_a_healthy_connection_sets_the_delays_back(
-    healthy: float, delays: list[float]
-):
-    seen: list[float] = []
-    acts = [faulty.drop] * 3
-    async with Faulty(*acts, faulty.close(1000)) as server:
-        ws = Reconnecting(
-            server.uri,
-            timeout=0.01,
-            min_timeout=0.0,
-            jitter=0.0,
-            healthy=healthy,
-            proxy=None,
-            on_reconnect=lambda ws, exc: seen.append(ws.delay),
-        )
-        await ws.open()
-        await ws.wait_closed()
-    assert seen == pytest.approx(delays)
