@@ -13,7 +13,7 @@ SMOKE_SERVERS = floor,wsfast,wsfast-callback
 SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
 .PHONY: help run test test-c test-py build lint types format bench bench-smoke \
-	wheel clean
+	guard guard-baseline wheel clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
 .DEFAULT_GOAL := build
 
@@ -57,6 +57,12 @@ bench-smoke: build $(VENV)/.have-bench ## does all of it run? Measures nothing
 	$(PYTHON) -m bench.load --cases echo64,storm,memory,client256 \
 		--servers $(SMOKE_SERVERS),$(SMOKE_CLIENTS) --rounds 1 --seconds 0.3 \
 		--warmup 0.1 --retries 0 --output artifacts/bench-smoke
+
+guard: build ## count instructions of the hot paths: none may grow by 5 %
+	$(PYTHON) -m bench.guard
+
+guard-baseline: build ## write down what they take now, for `make guard`
+	$(PYTHON) -m bench.guard --update
 
 wheel: $(VENV)/.have-dev ## a source distribution and a wheel, in dist/
 	$(PYTHON) -m build

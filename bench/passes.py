@@ -18,6 +18,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from statistics import median
 from time import perf_counter_ns
 
@@ -60,8 +61,30 @@ async def connected(address: tuple[str, int]) -> socket.socket:
     return sock
 
 
-async def measure(args: argparse.Namespace) -> list[float]:
-    """Return what each round took, in nanoseconds per message, the shortest first."""
+Pass = Callable[[], None]
+
+
+def timed(run_pass: Pass) -> int:
+    """Have the reactor do one pass; return the nanoseconds that it took."""
+    start = perf_counter_ns()
+    run_pass()
+    return perf_counter_ns() - start
+
+
+async def measure(
+    args: argparse.Namespace,
+    meter: Callable[[Pass], int] = timed,
+    warmed_up: Callable[[], object] = lambda: None,
+) -> list[float]:
+    """
+    Return what each round took, per message, the shortest first.
+
+    Args:
+        args: What to measure.
+        meter: Does a pass of the reactor, and returns what it took.
+        warmed_up: Called between the rounds that do not count and those that do.
+
+    """
     payload = os.urandom(args.size) if args.binary else "x" * args.size
     frame = wsfast.engine.encode_frame(2 if args.binary else 1, payload, mask=True)
     sent = frame * args.depth
@@ -69,15 +92,11 @@ async def measure(args: argparse.Namespace) -> list[float]:
     room = bytearray(reply)
     sock = listening_socket(0)
     handler = Echo if args.style == ["callback"] else echo
-    async with serve(handler, sock=sock, compression=None, max_size=None):
+    settings = {"compression": None, "max_size": None, "ping_interval": None}
+    async with serve(handler, sock=sock, **settings):
         peers = [await connected(sock.getsockname()) for _ in range(args.connections)]
         run_pass = reactor_for(asyncio.get_running_loop()).run_pass
         found = []
-
-        def timed_pass() -> int:
-            start = perf_counter_ns()
-            run_pass()
-            return perf_counter_ns() - start
 
         def received(peer: socket.socket) -> int:
             try:
@@ -89,17 +108,19 @@ async def measure(args: argparse.Namespace) -> list[float]:
             for peer in peers:
                 if peer.send(sent) != len(sent):
                     raise SystemExit("too much to have in flight")
-            took = timed_pass()
+            took = meter(run_pass)
             for peer in peers:
                 left = reply
                 while left > 0:
                     got = received(peer)
                     left -= got
                     if got == 0:
-                        took += timed_pass()
+                        took += meter(run_pass)
             found.append(took / len(peers) / args.depth)
 
-        for _ in range(WARM_UP + args.rounds):
+        for number in range(WARM_UP + args.rounds):
+            if number == WARM_UP:
+                warmed_up()
             asyncio.get_running_loop().call_soon(take_round)
             await asyncio.sleep(0)
         for peer in peers:
