@@ -28,6 +28,26 @@ async def test_nothing_is_lost_whatever_the_queue(wire: Wires, max_queue):
     assert [await ws.recv() for _ in sent] == sent
 
 
+async def test_a_subclass_may_iterate_in_its_own_way(wire: Wires):
+    class Shouting(WireConnection):
+        async def __anext__(self) -> str:
+            return (await super().__anext__()).upper()
+
+    class Quiet(Shouting):
+        pass
+
+    for kind in (Shouting, Quiet):
+        ws, peer = await wire(make=kind)
+        peer.send_texts("a", "b", "c")
+        await turn(5)
+        assert [await anext(ws), await ws.__anext__()] == ["A", "B"]
+        async for message in ws:
+            assert message == "C"
+            break
+        else:
+            pytest.fail("no message")
+
+
 async def test_a_full_queue_is_filled_again_from_its_low_water_mark_on(wire: Wires):
     ws, peer = await wire(max_queue=(8, 4))
     peer.send_texts(*(str(n) for n in range(20)))

@@ -15,6 +15,7 @@ does what its ``add_done_callback`` does.
 """
 
 import sys
+from types import AsyncGeneratorType
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
@@ -103,6 +104,25 @@ cdef extern from *:
         PyType_Modified(l);
     }
 
+    /* Give the class of connections, whose own slot is in C, an ``__anext__`` that its
+     * subclasses get that slot from. What Cython has there makes them look the name up
+     * for each message. */
+    static int wsf_inherit_anext(PyObject *connection, PyObject *like)
+    {
+        PyTypeObject *c = (PyTypeObject *)connection;
+        PyObject *method = PyDescr_NewWrapper(
+            c, ((PyWrapperDescrObject *)like)->d_base,
+            (void *)c->tp_as_async->am_anext);
+        int failed;
+
+        if (method == NULL)
+            return -1;
+        failed = PyDict_SetItemString(c->tp_dict, "__anext__", method);
+        Py_DECREF(method);
+        PyType_Modified(c);
+        return failed;
+    }
+
     /* Have a waiter answer for itself; see below. */
     static void wsf_install_waiter(PyObject *waiter, getattrofunc get, setattrofunc set,
                                    Py_ssize_t call_offset)
@@ -128,6 +148,7 @@ cdef extern from *:
                             Py_ssize_t call_offset)
     void wsf_install(object receiver, wsf_step receiver_step, object later,
                      wsf_step later_step, sendfunc later_send, unaryfunc later_await)
+    int wsf_inherit_anext(object connection, object like) except -1
 
 
 cdef object receiver_step(Receiver receiver, int *done):
@@ -177,6 +198,7 @@ cdef object later_await(Later later):
 
 wsf_install(Receiver, <wsf_step>receiver_step, Later, <wsf_step>later_step,
             <sendfunc>later_send, <unaryfunc>later_await)
+wsf_inherit_anext(Inbound, AsyncGeneratorType.__anext__)
 
 
 # ---- what asyncio asks a waiter for ----
