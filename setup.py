@@ -54,6 +54,7 @@ MODULES = {
     "wsfast.asyncio._tls": "wsfast/asyncio/_tls.pyx",
     "wsfast.asyncio._tls_link": "wsfast/asyncio/_tls_link.pyx",
     "wsfast.asgi.channel": "wsfast/asgi/channel.py",
+    "wsfast.socketio._codec": "wsfast/socketio/_codec.pyx",
 }
 POSIX_ONLY = {
     "wsfast.asyncio._reactor",

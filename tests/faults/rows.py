@@ -12,7 +12,7 @@ from __future__ import annotations
 COUNTS = {"H": 17, "F": 17, "U": 3, "D": 7, "C": 18, "K": 10}
 
 ROWS = [f"{kind}-{n}" for kind, most in COUNTS.items() for n in range(1, most + 1)]
-ROWS += ["L-5"]
+ROWS += ["L-1", "L-5"]
 
 #: row -> tests, each as its file below ``tests`` and a name in it
 ELSEWHERE = {
@@ -37,6 +37,13 @@ ELSEWHERE = {
     "C-9": ["asyncio/test_passes.py test_one_connection_cannot_have_a_pass_for_itself"],
     "C-16": ["asyncio/test_threads.py test_another_thread_is_refused"],
     "C-17": ["c/Makefile qemu-s390x"],
+    "L-1": [
+        "socketio/test_codec.py test_l1_bad_headers_are_refused",
+        "socketio/test_codec.py test_l1_placeholder_out_of_range",
+        "socketio/test_parser.py test_l1_bad_packets_are_refused",
+        "socketio/test_parser.py test_l1_garbage_is_refused_or_a_packet",
+        "socketio/test_parser.py test_l1_bad_packets_of_msgpack",
+    ],
     "L-5": [
         "engine/test_events.py test_l5_newlines_are_refused",
         "engine/test_events.py test_l5_whatever_is_sent_arrives_as_one_event",
