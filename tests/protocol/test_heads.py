@@ -410,6 +410,20 @@ def test_body(library, octets, expected, complete, step):
     assert body(REFUSAL + octets, step=step) == (expected, complete)
 
 
+def test_body_is_whole_where_http_says_so(library):
+    chunked = REFUSAL + b"Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n"
+    for first, rest, whole in [
+        (REFUSAL + b"Content-Length: 5\r\n\r\n", b"hello", True),
+        (REFUSAL + b"\r\n", b"hello", False),
+        (chunked, b"0\r\n\r\n", True),
+        (chunked, b"x\r\n", False),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", b"", True),
+    ]:
+        reader = BodyReader(first)
+        reader.feed(rest)
+        assert reader.whole is whole
+
+
 def test_body_ends_with_the_connection(library):
     reader = BodyReader(REFUSAL + b"\r\n")
     assert not reader.feed(b"")

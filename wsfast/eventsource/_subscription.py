@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from ..exceptions import InvalidHeaderValue, InvalidURI, SecurityError
-from ..protocol.headers import (
-    Headers,
-    HeadersLike,
-    build_authorization_basic,
-    build_host,
-    check_field,
-)
-from ..protocol.heads import Limits
-from ..protocol.http import Request, Response
+from ..exceptions import InvalidHeaderValue
+from ..protocol.headers import check_field
+from ..protocol.http import Response
 from ..protocol.retrying import process_exception as may_go_away
-from ..protocol.uri import parse_uri, redirect_target, same_origin, without_credentials
+from ..protocol.targets import Target as HTTPTarget
 from ._requests import EVENT_STREAM
 from .exceptions import InvalidContentType, UnexpectedStatus
 
@@ -25,7 +17,6 @@ if TYPE_CHECKING:
     from ..asyncio._options import Logger
 
 __all__ = [
-    "ENDLESS",
     "RETRY_FLOOR_S",
     "Delays",
     "Target",
@@ -33,22 +24,10 @@ __all__ = [
     "header_of_id",
     "known_id",
     "process_exception",
-    "too_many",
 ]
-
-#: A stream has no end, so its body has no limit; lines and events have.
-ENDLESS: Final = Limits(body=None)
 
 #: No server makes a client come back sooner, in seconds.
 RETRY_FLOOR_S: Final = 0.1
-
-_REDIRECTS: Final = frozenset((301, 302, 303, 307, 308))
-#: Fields that are ours alone.
-_OURS: Final = frozenset(
-    ("connection", "content-length", "last-event-id", "transfer-encoding", "upgrade")
-)
-#: Ways to another place than the URL says, which no other origin can share.
-_ELSEWHERE: Final = ("unix_path", "host", "port")
 
 
 def process_exception(exc: Exception) -> Exception | None:
@@ -68,86 +47,19 @@ def process_exception(exc: Exception) -> Exception | None:
     return exc if isinstance(exc, UnexpectedStatus) else may_go_away(exc)
 
 
-class Target:
-    """
-    Where an event stream is, and what is said there.
+class Target(HTTPTarget):
+    """Where an event stream is, and what is said there; see its base."""
 
-    Args:
-        url: Its URL, http or https.
-        headers: Header fields to add.
-        user_agent_header: Value of the User-Agent header, or None.
-
-    Raises:
-        InvalidURI: ``url`` is not one of HTTP.
-        ValueError: A header cannot be sent safely, or is one of ours.
-
-    """
-
-    def __init__(
-        self, url: str, headers: HeadersLike | None, user_agent_header: str | None
-    ) -> None:
-        if url[:5].lower() not in ("http:", "https"):
-            raise InvalidURI(url, "scheme isn't http or https")
-        self.url = url
-        self.uri = parse_uri(url)
-        self._headers = Headers(headers or ())
-        self._user_agent_header = user_agent_header
-        for name in self._headers:
-            if name.lower() in _OURS:
-                raise ValueError(f"{name} is set by the event source")
+    ours = HTTPTarget.ours | {"last-event-id"}
+    whose = "the event source"
 
     def request(self, last_event_id: str) -> bytes:
         """Return the octets of the request (WHATWG HTML §9.2.2)."""
-        uri = self.uri
-        headers = Headers()
-        headers["Host"] = build_host(uri.host, uri.port, uri.secure)
-        headers["Accept"] = EVENT_STREAM
-        headers["Cache-Control"] = "no-store"
-        if uri.user_info is not None:
-            headers["Authorization"] = build_authorization_basic(*uri.user_info)
-        if self._user_agent_header is not None:
-            headers["User-Agent"] = self._user_agent_header
-        for name in dict.fromkeys(name.lower() for name in self._headers):
-            headers.popall(name, None)
-        headers.update(self._headers)
+        fields = [("Accept", EVENT_STREAM), ("Cache-Control", "no-store")]
+        request = self.make_request(fields)
         if last_event_id:
-            headers["Last-Event-ID"] = header_of_id(last_event_id)
-        return Request(uri.resource_name, headers).serialize()
-
-    def redirected(self, response: Response, way: Mapping[str, Any]) -> Target | None:
-        """
-        Return where a response redirects to, None if it does not.
-
-        Args:
-            response: The response.
-            way: Arguments that say how to get to a server.
-
-        Raises:
-            SecurityError: It would give up TLS.
-            InvalidURI: The target is none.
-            ValueError: It is another server, and ``way`` leads to this one.
-
-        """
-        if response.status_code not in _REDIRECTS:
-            return None
-        url = redirect_target(self.url, response)
-        if url is None:
-            return None
-        target = Target(url.partition("#")[0], self._headers, self._user_agent_header)
-        if not same_origin(self.uri, target.uri):
-            for name in _ELSEWHERE:
-                if way.get(name) is not None:
-                    raise ValueError(
-                        f"cannot follow cross-origin redirect to {url} "
-                        f"with an explicit {name}"
-                    )
-            target._headers = without_credentials(self._headers)
-        return target
-
-
-def too_many(redirects: int | None) -> SecurityError:
-    """Return the error for more redirects than are followed."""
-    return SecurityError(f"more than {redirects} redirects")
+            request.headers["Last-Event-ID"] = header_of_id(last_event_id)
+        return request.serialize()
 
 
 def header_of_id(last_event_id: str) -> str:

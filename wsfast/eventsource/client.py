@@ -19,6 +19,7 @@ from ..protocol.headers import HeadersLike
 from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import USER_AGENT, Response
 from ..protocol.retrying import HEALTHY_S
+from ..protocol.targets import too_many
 from ..protocol.uri import MAX_REDIRECTS, requests
 from ._subscribing import Subscribing
 from ._subscription import (
@@ -27,7 +28,6 @@ from ._subscription import (
     header_of_id,
     known_id,
     process_exception,
-    too_many,
 )
 from .exceptions import EventSourceClosed, UnexpectedStatus
 

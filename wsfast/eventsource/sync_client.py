@@ -15,21 +15,20 @@ from typing import TYPE_CHECKING, Literal
 from ..engine import Event, EventError, EventParser
 from ..exceptions import HandshakeTimeout, InvalidMessage
 from ..protocol.headers import HeadersLike
-from ..protocol.heads import DEFAULT_LIMITS, BodyReader, Limits, parse_response
+from ..protocol.heads import DEFAULT_LIMITS, ENDLESS, BodyReader, Limits, parse_response
 from ..protocol.http import USER_AGENT, Response
 from ..protocol.retrying import HEALTHY_S
+from ..protocol.targets import too_many
 from ..protocol.uri import MAX_REDIRECTS, requests
 from ..sync._dialing import Way, read_body, read_head
 from ..sync._sockets import Deadline
 from ._subscription import (
-    ENDLESS,
     Delays,
     Target,
     check_response,
     header_of_id,
     known_id,
     process_exception,
-    too_many,
 )
 from .exceptions import EventSourceClosed, UnexpectedStatus
 

@@ -32,6 +32,7 @@ except ImportError:
     httptools = None  # type: ignore[assignment]
 
 __all__ = [
+    "ENDLESS",
     "LIBRARIES",
     "BodyReader",
     "HeadError",
@@ -80,6 +81,9 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
+
+#: The body of a stream has no limit; what is made of it has.
+ENDLESS: Final = Limits(body=None)
 
 
 def _malformed(text: str, reason_code: str) -> InvalidMessage:
@@ -459,14 +463,16 @@ class BodyReader:
     Attributes:
         body: What was read of the body.
         complete: Whether there is no more to read.
+        whole: Whether that is because its end was there, as HTTP marks it.
 
     """
 
-    __slots__ = ("_decode", "_limit", "body", "complete")
+    __slots__ = ("_decode", "_limit", "body", "complete", "whole")
 
     def __init__(self, head: bytes, limits: Limits = DEFAULT_LIMITS) -> None:
         self.body = bytearray()
         self.complete = False
+        self.whole = False
         self._limit = limits.body
         self._decode: Callable[[bytes, BodyReader], None] = BODIES[_library]()
         self.feed(head)
@@ -496,7 +502,7 @@ class _HttptoolsBody:
         self.reader.body += data
 
     def on_message_complete(self) -> None:
-        self.reader.complete = True
+        self.reader.complete = self.reader.whole = True
 
     def __call__(self, data: bytes, reader: BodyReader) -> None:
         self.reader = reader
@@ -527,6 +533,7 @@ class _H11Body:
                     reader.body += event.data
                 elif not isinstance(event, h11.Response):
                     reader.complete = True
+                    reader.whole = isinstance(event, h11.EndOfMessage)
                     return
         except h11.RemoteProtocolError:
             reader.complete = True
