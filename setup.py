@@ -36,6 +36,7 @@ MODULES = {
     "wsfast._frame_parser": "wsfast/_frame_parser.pyx",
     "wsfast._writer": "wsfast/_writer.pyx",
     "wsfast._events": "wsfast/_events.pyx",
+    "wsfast._sockjs": "wsfast/_sockjs.pyx",
     "wsfast.accelerate._primitives": "wsfast/accelerate/_primitives.pyx",
     "wsfast.accelerate._octets": "wsfast/accelerate/_octets.pyx",
     "wsfast.accelerate._wsproto": "wsfast/accelerate/_wsproto.py",

@@ -1,6 +1,8 @@
 /* wsf_events.c -- lines and fields of event streams. */
 #include "wsf_events.h"
 
+#include "wsf_word.h"
+
 #include <string.h>
 
 static const uint8_t byte_order_mark[3] = {0xEF, 0xBB, 0xBF};
@@ -8,15 +10,6 @@ static const uint8_t byte_order_mark[3] = {0xEF, 0xBB, 0xBF};
 enum {
     MARK_SETTLED = 4
 };
-
-/* True if one of the eight octets of `word` is `octet` (which is below 0x80). */
-static bool has_octet(uint64_t word, uint8_t octet)
-{
-    const uint64_t ones = 0x0101010101010101u;
-    const uint64_t x = word ^ (ones * octet);
-
-    return ((x - ones) & ~x & (ones << 7)) != 0;
-}
 
 /* Where the first LF or CR is, or end. One pass for both: looking for one of them far
  * ahead, again for each line that the other ends, would take quadratic time. */
@@ -26,7 +19,7 @@ static const uint8_t *line_end(const uint8_t *p, const uint8_t *end)
         uint64_t word;
 
         memcpy(&word, p, sizeof word);
-        if (has_octet(word, '\n') || has_octet(word, '\r'))
+        if (wsf_word_has(word, '\n') || wsf_word_has(word, '\r'))
             break;
         p += 8;
     }

@@ -147,6 +147,31 @@ cdef extern from "wsf_events.h" nogil:
     uint8_t *wsf_event_data_encode(uint8_t *dst, const uint8_t *data, size_t len)
 
 
+cdef extern from "wsf_sockjs.h" nogil:
+    ctypedef enum wsf_sockjs_item:
+        WSF_SOCKJS_STRING
+        WSF_SOCKJS_END
+        WSF_SOCKJS_BROKEN
+        WSF_SOCKJS_OTHER
+
+    ctypedef struct wsf_sockjs_reader:
+        const uint8_t *pos
+        const uint8_t *end
+        bint single
+        uint8_t state
+
+    ctypedef struct wsf_sockjs_string:
+        const uint8_t *data
+        size_t len
+        bint escaped
+
+    size_t wsf_sockjs_quoted_size(const uint8_t *text, size_t len)
+    uint8_t *wsf_sockjs_quote(uint8_t *dst, const uint8_t *text, size_t len)
+    wsf_sockjs_item wsf_sockjs_next(wsf_sockjs_reader *r, wsf_sockjs_string *s)
+    uint8_t *wsf_sockjs_unescape(uint8_t *dst, const uint8_t *src, size_t len,
+                                 size_t *surrogates)
+
+
 cdef extern from "wsf_poller.h" nogil:
     enum:
         WSF_READABLE

@@ -1,5 +1,7 @@
 """
-The engine: masking, UTF-8, frames, messages, event streams: for authors of libraries.
+The engine: for authors of libraries.
+
+Masking, UTF-8, frames, messages; event streams, and what SockJS sends.
 
 Its functions and classes come from the C extension or, where that is not built, from
 their pure Python twins; ``KERNEL`` tells which. Two environment variables, read once,
@@ -63,14 +65,17 @@ __all__ = [
     "FrameWriter",
     "MessageParser",
     "Utf8Validator",
+    "decode_sockjs",
     "decode_utf8",
     "encode_event",
     "encode_frame",
     "encode_header",
+    "encode_sockjs",
     "is_valid_utf8",
     "mask",
     "mask_into",
     "masking_key",
+    "quote_sockjs",
     "unmask_inplace",
 ]
 
@@ -95,6 +100,7 @@ if not TYPE_CHECKING and _is_pure():
     from wsfast._pure import *  # noqa: F403
     from wsfast._pure_events import *  # noqa: F403
     from wsfast._pure_frames import *  # noqa: F403
+    from wsfast._pure_sockjs import *  # noqa: F403
     from wsfast._pure_writer import *  # noqa: F403
 else:
     from wsfast._engine import (
@@ -113,4 +119,5 @@ else:
     from wsfast._events import EventParser, encode_event
     from wsfast._frame_parser import FrameParser
     from wsfast._frames import MessageParser
+    from wsfast._sockjs import decode_sockjs, encode_sockjs, quote_sockjs
     from wsfast._writer import FrameWriter

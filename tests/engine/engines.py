@@ -12,8 +12,23 @@ import wsfast.engine
 
 TYPES = ("_frame_types", "_event_types")
 MODULES = {
-    "c": (*TYPES, "_engine", "_frame_parser", "_frames", "_writer", "_events"),
-    "python": (*TYPES, "_pure", "_pure_frames", "_pure_writer", "_pure_events"),
+    "c": (
+        *TYPES,
+        "_engine",
+        "_frame_parser",
+        "_frames",
+        "_writer",
+        "_events",
+        "_sockjs",
+    ),
+    "python": (
+        *TYPES,
+        "_pure",
+        "_pure_frames",
+        "_pure_writer",
+        "_pure_events",
+        "_pure_sockjs",
+    ),
 }
 KEY = bytes.fromhex("37fa213d")  # masking-key of the examples in RFC 6455 §5.7
 

@@ -17,13 +17,15 @@ import sys
 from mypy import stubtest
 
 if sys.argv.pop(1) == "python":
-    import wsfast._pure, wsfast._pure_events, wsfast._pure_frames, wsfast._pure_writer
+    import wsfast._pure, wsfast._pure_events, wsfast._pure_frames, wsfast._pure_sockjs
+    import wsfast._pure_writer
 
     sys.modules["wsfast._engine"] = wsfast._pure
     sys.modules["wsfast._frame_parser"] = wsfast._pure_frames
     sys.modules["wsfast._frames"] = wsfast._pure_frames
     sys.modules["wsfast._writer"] = wsfast._pure_writer
     sys.modules["wsfast._events"] = wsfast._pure_events
+    sys.modules["wsfast._sockjs"] = wsfast._pure_sockjs
 sys.exit(stubtest.main())
 """
 
@@ -45,7 +47,7 @@ wsfast\._frame_parser\.MessageParser
 def test_stubs(name, tmp_path):
     allowed = tmp_path / "allowed"
     allowed.write_text(PYTHON if name == "python" else CYTHON)
-    modules = ["_engine", "_frame_parser", "_frames", "_writer", "_events"]
+    modules = ["_engine", "_frame_parser", "_frames", "_writer", "_events", "_sockjs"]
     modules = [f"wsfast.{module}" for module in modules]
     config = tmp_path / "mypy.ini"
     config.write_text("[mypy]\nfollow_imports = silent\n")  # the stubs and no more

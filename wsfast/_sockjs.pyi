@@ -1,0 +1,9 @@
+"""Types of `wsfast._sockjs`; see `wsfast._pure_sockjs`."""
+
+from collections.abc import Iterable
+
+from typing_extensions import Buffer
+
+def quote_sockjs(text: str) -> bytes: ...
+def encode_sockjs(messages: Iterable[str], mark: bytes = b"a") -> bytes: ...
+def decode_sockjs(data: str | Buffer, *, single: bool = False) -> list[str]: ...
