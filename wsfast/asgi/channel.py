@@ -20,6 +20,7 @@ from ..asyncio.waiter import DONE, Later
 
 if TYPE_CHECKING:
     from ..asyncio.link import Link
+    from ..asyncio.listener import Listener
     from ..protocol.options import Options
 
 __all__ = ["Channel", "Events", "ServedConnection"]
@@ -74,6 +75,7 @@ class ServedConnection(Connection):
         channel: What the application has of it.
         deflate: The negotiated permessage-deflate, or None.
         subprotocol: The negotiated subprotocol, or None.
+        listener: Called for what happens, instead of ``receive()``, or None.
 
     """
 
@@ -84,6 +86,7 @@ class ServedConnection(Connection):
         channel: Channel,
         deflate: Any = None,
         subprotocol: str | None = None,
+        listener: Listener | None = None,
     ) -> None:
         Connection.__init__(
             self,
@@ -92,6 +95,7 @@ class ServedConnection(Connection):
             client=False,
             deflate=deflate,
             subprotocol=subprotocol,
+            listener=listener,
         )
         self._channel = channel
 

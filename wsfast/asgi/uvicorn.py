@@ -557,6 +557,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._channel,
             self._deflate,
             subprotocol,
+            message.get("listener"),
         )
         early, self._early = self._early, b""
         self._response = self._deflate = self._scope = None

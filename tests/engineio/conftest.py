@@ -1,0 +1,192 @@
+"""Servers of Engine.IO in the loop of the test: under uvicorn, and by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import importlib.util
+import logging
+from typing import Any, ClassVar
+
+import pytest
+
+import wsfast
+from wsfast import engineio
+
+#: Python 3.10 has none of the extra "asgi".
+collect_ignore_glob = [] if importlib.util.find_spec("uvicorn") else ["test_*.py"]
+
+WAIT_S = 20
+
+#: How WebSockets reach the server: our connection over the reactor, or over a
+#: transport; the events of another WebSocket class of uvicorn's.
+HOSTS = ("reactor", "transport", "events")
+
+
+class Recorder(engineio.Listener):
+    """A listener that echoes, and notes what happens."""
+
+    made: ClassVar[list[Recorder]] = []
+
+    def __init__(self, socket: Any) -> None:
+        super().__init__(socket)
+        self.events: list[Any] = []
+        self.ended: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.made.append(self)
+
+    def on_open(self) -> None:
+        self.events.append("open")
+
+    def on_message(self, data: str | bytes) -> None:
+        self.events.append(data)
+        if data == "fail":
+            raise RuntimeError("told to fail")
+        if data == "close":
+            self.socket.close()
+            return
+        self.socket.send(data)
+
+    def on_drain(self) -> None:
+        self.events.append("drain")
+
+    def on_upgrade(self) -> None:
+        self.events.append("upgrade")
+
+    def on_close(self, reason: str, description: Any) -> None:
+        self.events.append(("close", reason))
+        self.ended.set_result(reason)
+
+
+class Place:
+    """
+    A server, and clients of it that know nothing of Engine.IO.
+
+    Args:
+        host: One of HOSTS.
+
+    """
+
+    def __init__(self, host: str) -> None:
+        from tests.asgi.serving import Uvicorn
+
+        self.host = host
+        self.uvicorn = Uvicorn(host == "reactor")
+        self.stack = self.uvicorn.stack
+        self.server: engineio.Server | None = None
+        self.made: list[Recorder] = []
+        self.port = 0
+
+    async def start(self, listener: Any = None, **options: Any) -> engineio.Server:
+        """Serve."""
+        import httpx
+
+        kind = type("Recorder", (Recorder,), {"made": self.made})
+        self.server = engineio.Server(listener or kind, **options)
+        config = {"ws": "websockets-sansio"} if self.host == "events" else {}
+        served = await self.uvicorn.serve(self.server, **config)
+        self.port = served.address[1]
+        self.stack.callback(self.server.close)
+        self.http = await self.stack.enter_async_context(
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=WAIT_S)
+        )
+        return self.server
+
+    async def start_alone(self, **options: Any) -> engineio.Server:
+        """Serve WebSockets, without any other server."""
+        kind = type("Recorder", (Recorder,), {"made": self.made})
+        self.server = engineio.Server(kind, **options)
+        ws_server = await self.stack.enter_async_context(
+            self.server.serve("127.0.0.1", 0, reactor=self.host == "reactor")
+        )
+        self.port = ws_server.sockets[0].getsockname()[1]
+        return self.server
+
+    @property
+    def listener(self) -> Recorder:
+        """The listener of the only session."""
+        (listener,) = self.made
+        return listener
+
+    def target(self, sid: str = "", transport: str = "polling") -> str:
+        """Return the target of a request."""
+        tail = f"&sid={sid}" if sid else ""
+        return f"/engine.io/?EIO=4&transport={transport}{tail}"
+
+    async def get(self, target: str, **options: Any) -> Any:
+        """Send a GET request."""
+        return await self.http.get(target, **options)
+
+    async def post(self, target: str, body: Any, **options: Any) -> Any:
+        """Send a POST request."""
+        return await self.http.post(target, content=body, **options)
+
+    async def open(self) -> str:
+        """Begin a session by polling; return its identifier."""
+        import json
+
+        answer = await self.get(self.target())
+        assert answer.status_code == 200
+        return str(json.loads(answer.text[1:])["sid"])
+
+    async def poll(self, sid: str) -> str:
+        """Poll; return the payload."""
+        answer = await self.get(self.target(sid))
+        assert answer.status_code == 200, answer.text
+        return str(answer.text)
+
+    async def connect(self, target: str = "", **options: Any) -> Any:
+        """Open a WebSocket."""
+        url = f"ws://127.0.0.1:{self.port}{target or self.target('', 'websocket')}"
+        ws = await wsfast.connect(url, **options)
+        self.stack.push_async_exit(ws)
+        return ws
+
+    async def recv(self, ws: Any) -> Any:
+        """Receive a message of a WebSocket."""
+        return await asyncio.wait_for(ws.recv(), WAIT_S)
+
+    async def closed(self, ws: Any) -> None:
+        """Wait for the end of a WebSocket."""
+        with contextlib.suppress(wsfast.ConnectionClosed):
+            while True:
+                await self.recv(ws)
+
+    async def ended(self) -> str:
+        """Wait for the end of the only session; return the reason."""
+        return str(await asyncio.wait_for(self.listener.ended, WAIT_S))
+
+
+async def until(thing: Any, name: str) -> None:
+    """Wait until an attribute is true."""
+    deadline = asyncio.get_running_loop().time() + WAIT_S
+    while not getattr(thing, name):
+        assert asyncio.get_running_loop().time() < deadline, name
+        await asyncio.sleep(0.001)
+
+
+@pytest.fixture(params=HOSTS)
+async def place(request):
+    """Return a place on each host."""
+    made = Place(request.param)
+    async with made.stack:
+        yield made
+    await asyncio.sleep(0)
+    gc.collect()
+
+
+@pytest.fixture
+async def reactor_place():
+    """Return a place on the host that matters most, for what is about HTTP."""
+    made = Place("reactor")
+    async with made.stack:
+        yield made
+    await asyncio.sleep(0)
+    gc.collect()
+
+
+@pytest.fixture
+def quiet(caplog):
+    """Keep what is logged on purpose out of sight, and return it."""
+    caplog.set_level(logging.CRITICAL, "wsfast")
+    return caplog
