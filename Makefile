@@ -9,7 +9,8 @@ BASE_PYTHON ?= python3
 JOBS ?= 2
 PYTHON = $(VENV)/bin/python
 C_SOURCES = $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] bench/*/*.[ch])
-SMOKE_SERVERS = floor,wsfast,wsfast-callback
+SMOKE_CASES = echo64,fragments-1k,deflate-1k,tls64,broadcast,storm,memory,client256
+SMOKE_SERVERS = floor,wsfast,wsfast-callback,wsfast-broadcast
 SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
 .PHONY: help run test test-c test-py build lint types format bench bench-smoke \
@@ -54,9 +55,9 @@ bench: build $(VENV)/.have-bench ## measure; see bench/README.md
 
 bench-smoke: build $(VENV)/.have-bench ## does all of it run? Measures nothing
 	$(PYTHON) -m pytest -q bench/micro --benchmark-disable
-	$(PYTHON) -m bench.load --cases echo64,storm,memory,client256 \
+	$(PYTHON) -m bench.load --cases $(SMOKE_CASES) \
 		--servers $(SMOKE_SERVERS),$(SMOKE_CLIENTS) --rounds 1 --seconds 0.3 \
-		--warmup 0.1 --retries 0 --output artifacts/bench-smoke
+		--warmup 0.1 --retries 0 --strict --output artifacts/bench-smoke
 
 guard: build ## count instructions of the hot paths: none may grow by 5 %
 	$(PYTHON) -m bench.guard

@@ -15,9 +15,9 @@ from typing import Any
 
 from bench.load import report
 from bench.load.cases import CASES
-from bench.load.machine import facts
+from bench.load.machine import facts, node_facts
 from bench.load.runner import Options, Result, run_case
-from bench.load.targets import HERE, TARGETS, Target, extra
+from bench.load.targets import HERE, NODE_MODULES, TARGETS, Target, extra
 
 PACKAGES = (
     "wsfast",
@@ -25,10 +25,22 @@ PACKAGES = (
     "picows",
     "websockets",
     "aiohttp",
+    "uvicorn",
+    "wsproto",
+    "granian",
+    "socketify",
+    "tornado",
+    "autobahn",
+    "sanic",
+    "hypercorn",
+    "daphne",
+    "python-socketio",
     "websocket-client",
     "wsaccel",
     "websocket-rs",
 )
+#: for Node, in tests/interop
+NODE_PACKAGES = ("ws", "bufferutil", "engine.io", "socket.io", "sockjs")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--noise", type=float, default=Options.noise)
     parser.add_argument("--output", type=Path, help="directory for the report")
     parser.add_argument("--quiet", action="store_true")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail if a server fails in a case"
+    )
     return parser
 
 
@@ -57,12 +72,6 @@ def _targets(names: str, definitions: list[str]) -> list[Target]:
         else:
             print(f"left out: {target.name} needs {missing}", file=sys.stderr)
     return found
-
-
-def _suits(target: Target, result_kind: str) -> bool:
-    if result_kind == "client":
-        return target.client
-    return not target.client and not (target.raw and result_kind == "storm")
 
 
 def _chart(document: dict[str, Any], path: Path) -> None:
@@ -97,9 +106,9 @@ def main() -> int:
 
     results: list[Result] = []
     for case in cases:
-        suited = [target for target in targets if _suits(target, case.kind)]
+        suited = [target for target in targets if target.suits(case)]
         results.append(run_case(case, suited, options, progress))
-    found = facts(PACKAGES)
+    found = facts(PACKAGES) | node_facts(NODE_MODULES, NODE_PACKAGES)
     text = report.markdown(results, targets, found)
     print(text)
     if args.output is not None:
@@ -109,7 +118,11 @@ def main() -> int:
         text = json.dumps(document, indent=1) + "\n"
         (args.output / "benchmark.json").write_text(text)
         _chart(document, args.output / "benchmark.svg")
-    return 0
+    failed = [
+        f"{r.case.name}: {n}: {why}" for r in results for n, why in r.failed.items()
+    ]
+    print("\n".join(failed), file=sys.stderr)
+    return int(bool(failed) and args.strict)
 
 
 if __name__ == "__main__":

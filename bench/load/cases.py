@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
-Kind = Literal["echo", "storm", "memory", "client"]
+Kind = Literal["echo", "storm", "memory", "broadcast", "client"]
+Payload = Literal["text", "letters", "latin", "utf8", "cjk", "emoji", "json", "binary"]
 
 
 @dataclass(frozen=True)
@@ -22,53 +23,67 @@ class Case:
     connections: int = 100
     size: int = 64
     depth: int = 1
-    payload: Literal["text", "utf8", "binary"] = "text"
+    payload: Payload = "text"
+    #: frames that each message comes in
+    fragments: int = 1
     #: the target that ratios refer to
     reference: str = "floor"
     #: the least that a round lasts, where too few messages would pass otherwise
     min_seconds: float = 0.0
-    #: what counts: CPU time, the median round trip, or memory
-    figure: Literal["cpu", "latency", "memory"] = "cpu"
+    #: what counts: CPU time, messages per second of it, median round trip, or memory
+    figure: Literal["cpu", "rate", "latency", "memory"] = "cpu"
     #: the load cannot keep every server busy, and CPU time holds all the same
     may_sleep: bool = False
     #: over TLS, with a certificate that nobody vouches for
     tls: bool = False
+    #: parameters of permessage-deflate that the load offers; None for no compression
+    deflate: str | None = None
+    #: a protocol above WebSocket, of bench.load.dialects
+    dialect: str = ""
 
 
 _KIB, _MIB = 1 << 10, 1 << 20
 
+_ECHO = Case("echo64", "100 connections x 64 B")
+_ECHO_1K = Case("echo1k", "100 connections x 1 KiB", size=_KIB)
+_LONG = [
+    ("16k", "10 connections x 16 KiB", 10, 16 * _KIB, 0.0),
+    ("1m", "4 connections x 1 MiB", 4, _MIB, 0.0),
+    ("16m", "1 connection x 16 MiB", 1, 16 * _MIB, 1.5),
+]
+
+
+def _more(case: Case, name: str, title: str, **changes: Any) -> Case:
+    return replace(case, name=name, title=f"{case.title}{title}", **changes)
+
+
 _CASES = [
-    Case("echo64", "100 connections x 64 B"),
-    Case("echo64x16", "100 connections x 64 B, 16 in flight", depth=16),
-    Case("echo1k", "100 connections x 1 KiB", size=_KIB),
-    Case("echo1kx16", "100 connections x 1 KiB, 16 in flight", size=_KIB, depth=16),
-    Case("utf8-1k", "100 connections x 1 KiB, not ASCII", size=_KIB, payload="utf8"),
+    _ECHO,
+    _more(_ECHO, "echo64x16", ", 16 in flight", depth=16),
+    replace(_ECHO, name="echo16", title="100 connections x 16 B", size=16),
+    _ECHO_1K,
+    _more(_ECHO_1K, "echo1kx16", ", 16 in flight", depth=16),
+    _more(_ECHO_1K, "binary-1k", ", binary", payload="binary"),
+    _more(_ECHO_1K, "latin-1k", ", German", payload="latin"),
+    _more(_ECHO_1K, "utf8-1k", ", not ASCII", payload="utf8"),
+    _more(_ECHO_1K, "cjk-1k", ", Chinese", payload="cjk"),
+    _more(_ECHO_1K, "emoji-1k", ", emoji", payload="emoji"),
+    _more(_ECHO_1K, "fragments-1k", ", in 4 fragments", fragments=4, reference="raw-c"),
+]
+_CASES += [
     Case(
-        "echo16k",
-        "10 connections x 16 KiB",
-        connections=10,
-        size=16 * _KIB,
+        f"echo{name}",
+        title,
+        connections=connections,
+        size=size,
         payload="binary",
         reference="raw-c",
-    ),
-    Case(
-        "echo1m",
-        "4 connections x 1 MiB",
-        connections=4,
-        size=_MIB,
-        payload="binary",
-        reference="raw-c",
-    ),
-    Case(
-        "echo16m",
-        "1 connection x 16 MiB",
-        connections=1,
-        size=16 * _MIB,
-        payload="binary",
-        reference="raw-c",
-        min_seconds=1.5,
-        may_sleep=True,
-    ),
+        min_seconds=min_seconds,
+        may_sleep=connections == 1,
+    )
+    for name, title, connections, size, min_seconds in _LONG
+]
+_CASES += [
     Case("one", "1 connection x 64 B", connections=1, figure="latency", may_sleep=True),
     Case(
         "storm",
@@ -78,8 +93,70 @@ _CASES = [
         may_sleep=True,
     ),
     Case(
-        "memory", "idle connections", kind="memory", figure="memory", connections=2000
+        "memory", "idle connections", kind="memory", figure="memory", connections=3334
     ),
+    Case(
+        "memory-deflate",
+        "idle connections, permessage-deflate",
+        kind="memory",
+        figure="memory",
+        connections=3334,
+        size=_KIB,
+        payload="json",
+        deflate="",
+        reference="wsfast",
+    ),
+    Case(
+        "broadcast",
+        "broadcast of 64 B to 1,000, one of whom does not read",
+        kind="broadcast",
+        connections=1000,
+        reference="wsfast-broadcast",
+    ),
+]
+_CASES += [  # compared with ours: a floor in C would be zlib
+    _more(
+        _ECHO_1K,
+        f"deflate-1k{name}",
+        f" of JSON, permessage-deflate{title}",
+        payload="json",
+        deflate=parameters,
+        reference="wsfast",
+        may_sleep=True,  # the load has to decompress as much
+    )
+    for name, title, parameters in [
+        ("", "", ""),
+        (
+            "-alone",
+            " without context takeover",
+            "server_no_context_takeover; client_no_context_takeover",
+        ),
+    ]
+]
+_CASES += [
+    _more(case, name, ", TLS", tls=True, figure="rate", reference="floor")
+    for case, name in [
+        (_ECHO, "tls64"),
+        (_CASES[1], "tls64x16"),
+        (next(case for case in _CASES if case.name == "echo16k"), "tls16k"),
+    ]
+]
+_CASES += [
+    replace(
+        _ECHO,
+        name=f"{dialect}{name}",
+        title=f"{title}: {_ECHO.title}{more}",
+        payload="letters",
+        dialect=dialect,
+        depth=depth,
+        reference=reference,
+    )
+    for dialect, title, reference in [
+        ("engineio", "Engine.IO", "engineio-node"),
+        ("socketio", "Socket.IO", "socketio-node"),
+        ("sockjs", "SockJS", "sockjs-node"),
+    ]
+    for name, more, depth in [("64", "", 1), ("64x16", ", 16 in flight", 16)]
 ]
 _CASES += [
     Case(
@@ -101,14 +178,22 @@ _CASES += [
 ]
 _CASES += [
     replace(
-        _CASES[0],
+        _ECHO,
         name=f"conns{count}",
-        title=f"{count} connections x 64 B",
+        title=f"{count:,} connection{'s' if count > 1 else ''} x 64 B",
         connections=count,
         min_seconds=min_seconds,
+        may_sleep=count == 1,  # its one message is on its way most of the time
     )
-    for count, min_seconds in [(10, 0.0), (1000, 0.0), (10000, 1.5)]
+    for count, min_seconds in [(1, 0.0), (10, 0.0), (1000, 0.0), (10000, 1.5)]
 ]
 
 #: every case, in the order of the report
 CASES = {case.name: case for case in _CASES}
+
+#: those with one message in flight on each connection, by how many there are
+BY_CONNECTIONS = {
+    case.connections: case.name
+    for case in (_ECHO, *_CASES)
+    if case.name == _ECHO.name or case.name.startswith("conns")
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import ssl
@@ -42,4 +43,18 @@ def facts(packages: Iterable[str]) -> dict[str, str]:
     for name in packages:
         with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
+    return found
+
+
+def node_facts(folder: Path, packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of Node, and of its packages in a folder."""
+    try:
+        done = subprocess.run(["node", "--version"], capture_output=True, text=True)
+    except OSError:
+        return {}
+    found = {"Node": done.stdout.strip().removeprefix("v")}
+    for name in packages:
+        with suppress(OSError):
+            described = json.loads((folder / name / "package.json").read_text())
+            found[f"{name} (Node)"] = described["version"]
     return found

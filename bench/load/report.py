@@ -10,6 +10,8 @@ from bench.load.runner import Result
 from bench.load.summary import Row, summarise
 from bench.load.targets import Target
 
+LATENCIES = {"p50": "p50 us", "p99": "p99 us", "p999": "p99.9 us"}
+
 
 def _spread(pair: tuple[float, float] | None, digits: int = 2) -> str:
     return "" if pair is None else f"{pair[0]:.{digits}f} - {pair[1]:.{digits}f}"
@@ -24,6 +26,8 @@ def _unit(result: Result) -> str:
         return "KiB per connection"
     if result.case.figure == "latency":
         return "round trip us"
+    if result.case.figure == "rate":
+        return "messages per CPU second"
     unit = "handshake" if result.case.kind == "storm" else "message"
     return f"CPU us per {unit}"
 
@@ -34,8 +38,10 @@ def _cells(result: Result, row: Row, titles: Mapping[str, str]) -> list[str]:
     cells.append(_spread(row.ratio_spread))
     if result.case.kind != "memory":
         cells.append(f"{row.rate:,.0f}")
-    if result.case.kind == "echo":
-        cells += [f"{row.latency_us[key]:.0f}" for key in ("p50", "p99")]
+    if result.case.kind in ("echo", "broadcast"):
+        cells += [f"{row.latency_us[key]:.0f}" for key in LATENCIES]
+    if row.peak_mib is not None:
+        cells.append(f"{row.peak_mib:.0f}")
     return cells
 
 
@@ -44,8 +50,10 @@ def _table(result: Result, rows: Sequence[Row], titles: Mapping[str, str]) -> li
     head = ["", _unit(result), f"ratio to {reference}", "spread"]
     if result.case.kind != "memory":
         head.append("per second")
-    if result.case.kind == "echo":
-        head += ["p50 us", "p99 us"]
+    if result.case.kind in ("echo", "broadcast"):
+        head += list(LATENCIES.values())
+    if any(row.peak_mib is not None for row in rows):
+        head.append("peak MiB")
     lines = [f"### {result.case.title}", ""]
     lines.append("| " + " | ".join(head) + " |")
     lines.append("| --- |" + " ---: |" * (len(head) - 1))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.load.cases import Case
+from bench.load.dialects import DIALECTS
 from bench.load.targets import BUILD, Target
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +101,11 @@ def server(target: Target, core: int, nice: int = 0, *more: str) -> Iterator[Run
     )
     assert process.stdin is not None and process.stdout is not None
     try:
-        words = process.stdout.readline().split()
+        words: list[str] = []
+        for line in process.stdout:  # Granian says something else first
+            if line.startswith("port "):
+                words = line.split()
+                break
         if len(words) < 4:
             said.seek(0)
             lines = said.read().decode().strip().splitlines() or ["no output"]
@@ -139,12 +144,22 @@ def load_command(case: Case, target: Target, port: int, core: int) -> list[str]:
     """Return the command line of the load client, without its durations."""
     command = [str(BUILD / "client"), "--port", str(port), "--core", str(core)]
     command += ["--connections", str(case.connections), "--size", str(case.size)]
-    command += ["--depth", str(case.depth)]
-    if case.payload != "binary":
-        command += [f"--{case.payload}"]
-    if target.raw:
-        command += ["--raw"]
+    command += ["--depth", str(case.depth), "--kind", case.payload]
+    command += ["--fragments", str(case.fragments)]
+    if case.deflate is not None:
+        command += ["--deflate", case.deflate]
+    if case.dialect:
+        command += DIALECTS[case.dialect].options()
+    command += ["--raw"] if target.raw else []
+    command += ["--tls"] if case.tls else []
+    command += [f"--{case.kind}"] if case.kind in ("storm", "broadcast") else []
     return command
+
+
+def server_options(case: Case) -> list[str]:
+    """Return what a server is told for a case."""
+    options = ["--tls"] if case.tls else []
+    return options + (["--deflate"] if case.deflate is not None else [])
 
 
 def measure_server(case: Case, running: Running, options: Options) -> Sample:
@@ -153,8 +168,6 @@ def measure_server(case: Case, running: Running, options: Options) -> Sample:
     command = load_command(case, running.target, running.port, options.client_core)
     command += ["--pid", str(running.pid)]
     command += ["--seconds", str(seconds), "--warmup", str(options.warmup)]
-    if case.kind == "storm":
-        command += ["--storm"]
     found = _run_json(command, options.nice, seconds + options.warmup + 60)
     if found["messages"] <= 0:
         raise RuntimeError("no message came back")
@@ -166,7 +179,16 @@ def measure_server(case: Case, running: Running, options: Options) -> Sample:
         busy=(found["server_cpu_s"] + found["server_wait_s"]) / wall,
         noise=max(found["server_wait_s"], found["client_wait_s"]) / wall,
         latency_us=latency,
+        extra={"peak_mib": _peak_mib(running.pid)},
     )
+
+
+def _peak_mib(pid: int) -> float:
+    """Return the most memory that a process has had since it started."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def measure_client(
@@ -243,7 +265,8 @@ def _rss_kib(pid: int) -> float:
 def measure_memory(case: Case, target: Target, options: Options) -> Sample:
     """Open idle connections in two steps; what the second step adds counts."""
     step = case.connections
-    with server(target, options.server_core, options.nice) as running:
+    more = server_options(case)
+    with server(target, options.server_core, options.nice, *more) as running:
         command = load_command(case, target, running.port, options.client_core)
         at = command.index("--connections")
         command[at + 1] = str(3 * step)
@@ -295,7 +318,12 @@ def run_case(
                         polled = stack.enter_context(entered)
                     measure = _bind(measure_client, case, polled, target, options)
                 else:
-                    entered = server(target, options.server_core, options.nice)
+                    entered = server(
+                        target,
+                        options.server_core,
+                        options.nice,
+                        *server_options(case),
+                    )
                     measure = _bind(
                         measure_server, case, stack.enter_context(entered), options
                     )

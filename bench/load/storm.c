@@ -31,18 +31,18 @@ static const uint8_t close_frame[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8};
 static int epfd;
 static uint64_t handshakes;
 
-static void slot_open(slot *s, const load_options *options)
+static void slot_open(slot *s)
 {
     static unsigned source;
     struct epoll_event e = {.events = EPOLLOUT, .data.ptr = s};
 
     s->greeted = s->open = false;
-    s->fd = wire_connect(options->host, options->port, source++, true);
+    s->fd = wire_connect(opt.host, opt.port, source++, true);
     if (epoll_ctl(epfd, EPOLL_CTL_ADD, s->fd, &e) != 0)
         wire_die("epoll_ctl");
 }
 
-static void slot_ready(slot *s, const load_options *options)
+static void slot_ready(slot *s)
 {
     uint8_t buf[4096];
     ssize_t n;
@@ -72,52 +72,36 @@ static void slot_ready(slot *s, const load_options *options)
         return;
     close(s->fd); /* leaves the epoll set with it */
     handshakes++;
-    slot_open(s, options);
+    slot_open(s);
 }
 
-static void run(const load_options *options, double seconds)
+static void run(double seconds)
 {
     const uint64_t until = wire_now_ns() + (uint64_t)(seconds * 1e9);
     struct epoll_event events[EVENTS];
 
     while (wire_now_ns() < until) {
-        const int n = epoll_wait(epfd, events, EVENTS, options->sleep ? 10 : 0);
+        const int n = epoll_wait(epfd, events, EVENTS, opt.sleep ? 10 : 0);
 
         for (int i = 0; i < n; i++)
-            slot_ready(events[i].data.ptr, options);
+            slot_ready(events[i].data.ptr);
     }
 }
 
-void load_storm(const load_options *options)
+void load_storm(void)
 {
-    slot *slots = calloc(options->connections, sizeof *slots);
-    uint64_t begin, count, server, own, server_wait = 0, own_wait;
+    slot *slots = calloc(opt.connections, sizeof *slots);
+    uint64_t count;
 
     epfd = epoll_create1(EPOLL_CLOEXEC);
     if (slots == NULL || epfd < 0)
         wire_die("epoll_create1");
-    for (unsigned i = 0; i < options->connections; i++)
-        slot_open(&slots[i], options);
-    run(options, options->warmup_s);
+    for (unsigned i = 0; i < opt.connections; i++)
+        slot_open(&slots[i]);
+    run(opt.warmup_s);
 
     count = handshakes;
-    if (options->server_pid != 0)
-        server_wait = wire_wait_ns(options->server_pid);
-    own_wait = wire_wait_ns(0);
-    begin = wire_now_ns();
-    own = wire_cpu_ns((int)getpid());
-    server = wire_cpu_ns(options->server_pid);
-    run(options, options->seconds);
-    server = wire_cpu_ns(options->server_pid) - server;
-    own = wire_cpu_ns((int)getpid()) - own;
-    begin = wire_now_ns() - begin;
-    if (options->server_pid != 0)
-        server_wait = wire_wait_ns(options->server_pid) - server_wait;
-    own_wait = wire_wait_ns(0) - own_wait;
-    printf(
-        "{\"messages\": %llu, \"wall_s\": %.6f, \"server_cpu_s\": %.9f, "
-        "\"client_cpu_s\": %.9f, \"server_wait_s\": %.9f, \"client_wait_s\": %.9f}\n",
-        (unsigned long long)(handshakes - count), (double)begin / 1e9,
-        (double)server / 1e9, (double)own / 1e9, (double)server_wait / 1e9,
-        (double)own_wait / 1e9);
+    load_begin();
+    run(opt.seconds);
+    load_report((double)(handshakes - count), NULL);
 }

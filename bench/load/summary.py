@@ -21,17 +21,21 @@ class Row:
     ratio_spread: tuple[float, float] | None
     rate: float
     latency_us: dict[str, float] = field(default_factory=dict)
+    #: the most memory that the process has had
+    peak_mib: float | None = None
     rejected: int = 0
     #: why rounds that were kept had been rejected, and how many of them
     remarks: dict[str, int] = field(default_factory=dict)
 
 
 def value_of(result: Result, sample: Sample) -> float:
-    """Return what a sample measures: KiB for memory, microseconds otherwise."""
+    """Return what a sample measures: KiB, messages per CPU second, or microseconds."""
     if result.case.figure == "memory":
         return sample.extra["kib"]
     if result.case.figure == "latency":
         return sample.latency_us["p50"]
+    if result.case.figure == "rate":
+        return 1e6 / sample.cpu_us
     return sample.cpu_us
 
 
@@ -63,6 +67,10 @@ def summarise(result: Result) -> list[Row]:
                     key: median(sample.latency_us[key] for sample in samples)
                     for key in samples[0].latency_us
                 },
+                peak_mib=max(
+                    (s.extra["peak_mib"] for s in samples if "peak_mib" in s.extra),
+                    default=None,
+                ),
                 rejected=result.rejected[name],
                 remarks=dict(Counter(s.remark for s in samples if s.remark)),
             )

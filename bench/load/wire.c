@@ -262,36 +262,68 @@ void wire_accept(char out[WIRE_ACCEPT_SIZE], const char *key, size_t n)
     out[28] = '\0';
 }
 
-static const char request[] =
-    "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-    "Connection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    "Sec-WebSocket-Version: 13\r\n\r\n";
 static const char accept_value[] = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+static char request[1024];
+static size_t request_size;
+
+void wire_set_request(const char *path, const char *deflate)
+{
+    const bool more = deflate != NULL && *deflate != '\0';
+    const int n = snprintf(
+        request, sizeof request,
+        "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Version: 13\r\n%s%s%s%s\r\n",
+        path, deflate != NULL ? "Sec-WebSocket-Extensions: permessage-deflate" : "",
+        more ? "; " : "", more ? deflate : "", deflate != NULL ? "\r\n" : "");
+
+    request_size = (size_t)n;
+    if (request_size >= sizeof request) {
+        errno = EMSGSIZE;
+        wire_die(path);
+    }
+}
 
 const uint8_t *wire_request_octets(size_t *n)
 {
-    *n = sizeof request - 1;
+    if (request_size == 0)
+        wire_set_request("/", NULL);
+    *n = request_size;
     return (const uint8_t *)request;
 }
 
 void wire_request(int fd)
 {
-    if (send(fd, request, sizeof request - 1, MSG_NOSIGNAL) != sizeof request - 1)
+    size_t n;
+    const uint8_t *p = wire_request_octets(&n);
+
+    if (send(fd, p, n, MSG_NOSIGNAL) != (ssize_t)n)
         wire_die("send of the opening handshake");
 }
 
-bool wire_is_response(const uint8_t *head, size_t n)
+size_t wire_response_size(const uint8_t *head, size_t n)
 {
-    /* the server speaks first only when spoken to: no octet follows the head */
-    if (n < 4 || memcmp(head + n - 4, "\r\n\r\n", 4) != 0)
-        return false;
+    const uint8_t *last = memmem(head, n, "\r\n\r\n", 4);
+
+    if (last == NULL)
+        return 0;
     if (n < 13 || memcmp(head, "HTTP/1.1 101 ", 13) != 0 ||
         memmem(head, n, accept_value, sizeof accept_value - 1) == NULL) {
         fprintf(stderr, "not a WebSocket server:\n%.*s", (int)n, (const char *)head);
         exit(1);
     }
-    return true;
+    return (size_t)(last - head) + 4;
+}
+
+bool wire_is_response(const uint8_t *head, size_t n)
+{
+    const size_t size = wire_response_size(head, n);
+
+    if (size != 0 && size != n) { /* spoken to, a server of echoes speaks */
+        fprintf(stderr, "octets behind the response\n");
+        exit(1);
+    }
+    return size != 0;
 }
 
 void wire_response(int fd)

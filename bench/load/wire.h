@@ -55,14 +55,20 @@ void wire_mask(uint8_t *dst, const uint8_t *src, size_t len, const uint8_t key[4
 /* Sec-WebSocket-Accept for a Sec-WebSocket-Key of `n` <= 64 characters. */
 void wire_accept(char out[WIRE_ACCEPT_SIZE], const char *key, size_t n);
 
-/* Send a fixed opening handshake on a connected socket; wait for the 101 response, and
+/* What the opening handshake asks for: "/" and no extension unless this was called.
+ * `deflate` are the parameters of permessage-deflate, or NULL. */
+void wire_set_request(const char *path, const char *deflate);
+
+/* Send the opening handshake on a connected socket; wait for the 101 response, and
  * check it. The socket may be non-blocking. */
 void wire_request(int fd);
 void wire_response(int fd);
 
-/* The same without the socket: the octets of the request, `*n` of them; and whether
- * head[0, n) is the whole response. Any other one ends the program. */
+/* The same without the socket: the octets of the request, `*n` of them; how long the
+ * response is that head[0, n) begins with, 0 if there is more to come; and whether it
+ * is all of that. Any other one ends the program. */
 const uint8_t *wire_request_octets(size_t *n);
+size_t wire_response_size(const uint8_t *head, size_t n);
 bool wire_is_response(const uint8_t *head, size_t n);
 
 #endif

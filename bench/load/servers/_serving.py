@@ -6,10 +6,15 @@ import argparse
 import asyncio
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 Serve = Callable[[socket.socket], Awaitable[object]]
+
+#: made by bench/load/Makefile; the key is in it
+CERTIFICATE = Path(__file__).parents[1] / "build" / "certificate.pem"
 
 
 def listening_socket(port: int) -> socket.socket:
@@ -30,6 +35,21 @@ def listening_socket(port: int) -> socket.socket:
     return sock
 
 
+def say_ready(sock: socket.socket) -> None:
+    """Say that the server listens, and where."""
+    print(f"port {sock.getsockname()[1]} pid {os.getpid()}", flush=True)
+
+
+def exit_at_end(loop: asyncio.AbstractEventLoop) -> None:
+    """End the process when standard input does, for servers that own their loop."""
+
+    def read() -> None:
+        if not os.read(0, 4096):
+            os._exit(0)
+
+    loop.add_reader(0, read)
+
+
 async def _until_stdin_ends(serve: Serve, sock: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     ended = loop.create_future()
@@ -40,7 +60,7 @@ async def _until_stdin_ends(serve: Serve, sock: socket.socket) -> None:
 
     kept = await serve(sock)  # the caller's server must not be collected
     loop.add_reader(0, read)
-    print(f"port {sock.getsockname()[1]} pid {os.getpid()}", flush=True)
+    say_ready(sock)
     await ended
     del kept
 
@@ -51,7 +71,18 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--core", type=int, default=-1)
     parser.add_argument("--loop", choices=["uvloop", "asyncio"], default="uvloop")
+    parser.add_argument("--tls", action="store_true")
+    parser.add_argument("--deflate", action="store_true")
     return parser
+
+
+def ssl_context(args: argparse.Namespace) -> ssl.SSLContext | None:
+    """Return the context for ``--tls``, with the interpreter's own defaults."""
+    if not args.tls:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    return context
 
 
 def main(serve: Serve, args: argparse.Namespace | None = None) -> None:

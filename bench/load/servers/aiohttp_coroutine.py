@@ -6,7 +6,7 @@ import socket
 
 from aiohttp import WSMsgType, web
 
-from bench.load.servers._serving import arguments, main
+from bench.load.servers._serving import arguments, main, ssl_context
 from wsfast.asgi.aiohttp import setup, upgrade
 
 parser = arguments()
@@ -15,7 +15,7 @@ args = parser.parse_args()
 
 
 async def echo(request: web.Request) -> web.WebSocketResponse:
-    ws = web.WebSocketResponse(compress=False, max_msg_size=0)
+    ws = web.WebSocketResponse(compress=args.deflate, max_msg_size=0)
     await ws.prepare(request)
     async for message in ws:
         if message.type is WSMsgType.TEXT:
@@ -35,10 +35,17 @@ async def echo_upgraded(request: web.Request) -> web.StreamResponse:
 async def serve(sock: socket.socket) -> object:
     app = web.Application()
     app.router.add_get("/", echo_upgraded if args.wsfast else echo)
-    setup(app, compression=None, max_size=None, ping_interval=None)
+    setup(
+        app,
+        compression="deflate" if args.deflate else None,
+        max_size=None,
+        ping_interval=None,
+    )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.SockSite(runner, sock, backlog=4096).start()
+    await web.SockSite(
+        runner, sock, backlog=4096, ssl_context=ssl_context(args)
+    ).start()
     return runner
 
 

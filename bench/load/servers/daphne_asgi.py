@@ -10,7 +10,12 @@ import os
 
 import wsfast
 from bench.load.servers._asgi import echo
-from bench.load.servers._serving import arguments, listening_socket
+from bench.load.servers._serving import (
+    arguments,
+    exit_at_end,
+    listening_socket,
+    say_ready,
+)
 
 parser = arguments()
 parser.add_argument("--accelerate", action="store_true")
@@ -26,21 +31,14 @@ def main() -> None:
         os.sched_setaffinity(0, {args.core})
     sock = listening_socket(args.port)
 
-    def ready() -> None:
-        print(f"port {sock.getsockname()[1]} pid {os.getpid()}", flush=True)
-
-    def read() -> None:
-        if not os.read(0, 4096):
-            os._exit(0)
-
-    twisted_loop.add_reader(0, read)
+    exit_at_end(twisted_loop)
     Server(
         echo,
         endpoints=[f"fd:fileno={os.dup(sock.fileno())}"],
         signal_handlers=False,
         ping_interval=10_000,
         websocket_timeout=-1,
-        ready_callable=ready,
+        ready_callable=lambda: say_ready(sock),
         verbosity=0,
     ).run()
 

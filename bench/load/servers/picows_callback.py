@@ -6,7 +6,9 @@ import socket
 
 import picows
 
-from bench.load.servers._serving import main
+from bench.load.servers._serving import arguments, main, ssl_context
+
+args = arguments().parse_args()
 
 
 class Echo(picows.WSListener):
@@ -22,6 +24,7 @@ async def serve(sock: socket.socket) -> object:
     server = await picows.ws_create_server(
         lambda request: Echo(),
         sock=sock,
+        ssl=ssl_context(args),
         backlog=4096,
         enable_auto_ping=False,
         max_frame_size=64 << 20,
@@ -32,4 +35,4 @@ async def serve(sock: socket.socket) -> object:
 
 
 if __name__ == "__main__":
-    main(serve)
+    main(serve, args)

@@ -9,10 +9,11 @@ import uvicorn
 
 import wsfast
 from bench.load.servers._asgi import echo
-from bench.load.servers._serving import arguments, main
+from bench.load.servers._serving import CERTIFICATE, arguments, main
 
 parser = arguments()
 parser.add_argument("--ws", required=True)
+parser.add_argument("--http", default="auto")
 parser.add_argument("--accelerate", action="append", default=[], metavar="TARGET")
 args = parser.parse_args()
 if args.accelerate:
@@ -27,7 +28,9 @@ async def serve(sock: socket.socket) -> object:
         log_level="warning",
         access_log=False,
         proxy_headers=False,
-        ws_per_message_deflate=False,
+        ws_per_message_deflate=args.deflate,
+        ssl_certfile=str(CERTIFICATE) if args.tls else None,
+        http=args.http,
         ws_ping_interval=None,
         ws_max_size=1 << 30,
         backlog=4096,

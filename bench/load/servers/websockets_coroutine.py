@@ -8,7 +8,9 @@ from websockets.asyncio.server import ServerConnection
 from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
 
-from bench.load.servers._serving import main
+from bench.load.servers._serving import arguments, main, ssl_context
+
+args = arguments().parse_args()
 
 
 async def echo(ws: ServerConnection) -> None:
@@ -24,7 +26,8 @@ async def serve(sock: socket.socket) -> object:
         echo,
         sock=sock,
         backlog=4096,
-        compression=None,
+        compression="deflate" if args.deflate else None,
+        ssl=ssl_context(args),
         ping_interval=None,
         max_size=None,
         max_queue=None,
@@ -33,4 +36,4 @@ async def serve(sock: socket.socket) -> object:
 
 
 if __name__ == "__main__":
-    main(serve)
+    main(serve, args)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 
-from bench.load.servers._serving import main
+from bench.load.servers._serving import arguments, main, ssl_context
 from wsfast.asyncio import ServerConnection
 from wsfast.asyncio import serve as serve_wsfast
+
+args = arguments().parse_args()
 
 
 async def echo(ws: ServerConnection) -> None:
@@ -16,9 +18,14 @@ async def echo(ws: ServerConnection) -> None:
 
 async def serve(sock: socket.socket) -> object:
     return await serve_wsfast(
-        echo, sock=sock, backlog=4096, compression=None, max_size=None
+        echo,
+        sock=sock,
+        backlog=4096,
+        compression="deflate" if args.deflate else None,
+        max_size=None,
+        ssl=ssl_context(args),
     )
 
 
 if __name__ == "__main__":
-    main(serve)
+    main(serve, args)

@@ -6,7 +6,9 @@ import asyncio
 import socket
 from typing import cast
 
-from bench.load.servers._serving import main
+from bench.load.servers._serving import arguments, main, ssl_context
+
+args = arguments().parse_args()
 
 
 class Echo(asyncio.Protocol):
@@ -19,8 +21,10 @@ class Echo(asyncio.Protocol):
 
 async def serve(sock: socket.socket) -> object:
     loop = asyncio.get_running_loop()
-    return await loop.create_server(Echo, sock=sock, backlog=4096)
+    return await loop.create_server(
+        Echo, sock=sock, backlog=4096, ssl=ssl_context(args)
+    )
 
 
 if __name__ == "__main__":
-    main(serve)
+    main(serve, args)
