@@ -76,13 +76,14 @@ class Place:
         self.server: engineio.Server | None = None
         self.made: list[Recorder] = []
         self.port = 0
+        self.kind: type[engineio.Server] = engineio.Server
 
     async def start(self, listener: Any = None, **options: Any) -> engineio.Server:
         """Serve."""
         import httpx
 
         kind = type("Recorder", (Recorder,), {"made": self.made})
-        self.server = engineio.Server(listener or kind, **options)
+        self.server = self.kind(listener or kind, **options)
         config = {"ws": "websockets-sansio"} if self.host == "events" else {}
         served = await self.uvicorn.serve(self.server, **config)
         self.port = served.address[1]

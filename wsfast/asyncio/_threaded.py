@@ -89,7 +89,10 @@ class ReconnectingThread:
     def _start(self) -> None:
         self._loop = loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
-            target=_serve, args=(loop,), name=f"wsfast {self._client.uri}", daemon=True
+            target=run_loop,
+            args=(loop,),
+            name=f"wsfast {self._client.uri}",
+            daemon=True,
         )
         self._thread.start()
 
@@ -246,7 +249,7 @@ async def _wait(awaitable: Any) -> Any:
     return await awaitable
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+def run_loop(loop: asyncio.AbstractEventLoop) -> None:
     """Run an event loop until it is stopped; then end what is left on it."""
     asyncio.set_event_loop(loop)
     try:

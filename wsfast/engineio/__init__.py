@@ -3,10 +3,12 @@ Engine.IO 4: sessions over HTTP polling and WebSockets, beneath Socket.IO.
 
 :class:`Server` is an ASGI application, and serves WebSockets directly as well. Each
 session has a :class:`Socket` to send by, and a :class:`Listener` of the application's.
+:func:`connect` is the client for asyncio, :class:`SyncClient` that for threads.
 """
 
 from __future__ import annotations
 
+from .client import ClientSocket, connect
 from .cookie import Cookie
 from .exceptions import (
     BadPacket,
@@ -20,10 +22,12 @@ from .prepared import Prepared
 from .request import Request
 from .server import Server
 from .session import Socket
+from .sync_client import SyncClient
 
 __all__ = [
     "BadPacket",
     "BadReply",
+    "ClientSocket",
     "Cookie",
     "ErrorCode",
     "Listener",
@@ -33,4 +37,6 @@ __all__ = [
     "Server",
     "SessionClosed",
     "Socket",
+    "SyncClient",
+    "connect",
 ]

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from ..asyncio.waiter import DONE, Later
 from ..exceptions import ConnectionClosed
-from ._packets import CLOSE, NOOP, PING, SEPARATOR, Packet, encode_payload
-from .exceptions import SessionClosed
-from .prepared import Prepared
-from .wheel import Timed
+from ._packets import CLOSE, NOOP, PING
+from ._sending import CLOSED, CLOSING, OPEN, Sending
 
 if TYPE_CHECKING:
-    from .listener import Listener
     from .request import Request
     from .server import Server
     from .websocket import Upgrade
@@ -25,15 +20,13 @@ __all__ = ["Poll", "Socket"]
 #: Seconds that a client has to fetch what was sent before the session was closed.
 CLOSE_TIMEOUT_S: Final = 30.0
 
-OPEN, CLOSING, CLOSED = "open", "closing", "closed"
-
 #: What a poll is answered: the payload, and whether to compress it; None for nothing,
 #: since the client has gone.
 Payload = tuple[bytes, bool]
 Poll = asyncio.Future[Payload | None]
 
 
-class Socket(Timed):
+class Socket(Sending):
     """
     A session, which survives the change from polling to a WebSocket.
 
@@ -49,52 +42,33 @@ class Socket(Timed):
         id: Its identifier.
         server: As given.
         request: As given.
-        listener: What ``listener_factory`` has made for it.
-        state: ``"open"``, ``"closing"`` or ``"closed"``.
+        posting: A request brings packets.
+        upgrade: The attempt to change to a WebSocket, while there is one.
 
     """
 
     __slots__ = (
-        "__weakref__",
-        "_close_reason",
-        "_compressible",
         "_deadline",
-        "_drainers",
         "_flush_due",
         "_poll",
-        "_queue",
-        "_queued",
         "_waits",
-        "_was_high",
         "_watched",
         "id",
-        "listener",
         "posting",
         "request",
         "server",
-        "state",
         "upgrade",
-        "websocket",
     )
 
     def __init__(self, server: Server, sid: str, request: Request) -> None:
-        super().__init__()
+        super().__init__(server)
         self.server = server
         self.id = sid
         self.request = request
-        self.state = OPEN
-        self.listener: Listener | Any = None
-        self.websocket: Any = None  # the connection, once the session is on it
         self.upgrade: Upgrade | None = None
         self.posting = False
         self._poll: Poll | None = None
-        self._queue: list[Packet] = []  # of which a poll, or the upgrade, takes
-        self._queued = 0
-        self._compressible = False
         self._flush_due = False
-        self._was_high = False
-        self._drainers: list[asyncio.Future[None]] | None = None
-        self._close_reason = ""
         self._waits = False  # for a pong
         self._watched = False  # the next packet moves the deadline
         self._deadline = 0.0
@@ -102,22 +76,9 @@ class Socket(Timed):
     # ---- facts ----
 
     @property
-    def transport(self) -> str:
-        """``"polling"`` or ``"websocket"``."""
-        return "polling" if self.websocket is None else "websocket"
-
-    @property
     def upgrading(self) -> bool:
         """Whether the client is trying a WebSocket."""
         return self.upgrade is not None
-
-    @property
-    def buffered_amount(self) -> int:
-        """Octets, or characters of text to be polled, that wait to be sent."""
-        if self.websocket is None:
-            return self._queued
-        amount: int = self.websocket.buffered_amount
-        return amount
 
     @property
     def writable(self) -> bool:
@@ -126,124 +87,7 @@ class Socket(Timed):
             return False
         if self.websocket is None:
             return self._poll is not None and not self._queue
-        return bool(
-            self.websocket.ready_state == 1
-            and self.websocket.buffered_amount <= self.server.write_limit
-        )
-
-    # ---- sending ----
-
-    def send(self, data: Any, *, compress: bool | None = None) -> Awaitable[None]:
-        """
-        Send a message. It is queued at once; awaiting is back-pressure.
-
-        Args:
-            data: Text, octets, or a :class:`Prepared` message.
-            compress: Whether to compress it; None to leave it to the server.
-
-        Returns:
-            An awaitable that is done already, unless more than ``write_limit`` waits.
-
-        Raises:
-            SessionClosed, ConnectionClosed: The session has ended, or just now for
-                having left more than ``max_send_buffer`` unread.
-            ValueError: Text has U+001E in it, and the client polls: a payload could not
-                tell it from two packets.
-            TypeError: ``data`` is none of these.
-
-        """
-        websocket = self.websocket
-        if websocket is None:
-            return self._enqueue(data, compress)
-        if websocket.buffered_amount > self.server.max_send_buffer:
-            raise self._too_slow()
-        if compress is None:
-            compress = self.server.compress
-        if type(data) is str:
-            packet: Packet = "4" + data
-        elif type(data) is Prepared:
-            return self._send_prepared(data, compress)
-        else:
-            packet = Prepared(data).packet
-        sending: Awaitable[None] = websocket.send(packet, compress=compress)
-        return sending
-
-    def send_many(
-        self, messages: Iterable[Any], *, compress: bool | None = None
-    ) -> Awaitable[None]:
-        """Send messages in one go; as :meth:`send` for each, with one wait."""
-        result: Awaitable[None] = DONE
-        for message in messages:
-            result = self.send(message, compress=compress)
-        return result
-
-    def _send_prepared(
-        self, prepared: Prepared, compress: bool | None
-    ) -> Awaitable[None]:
-        websocket = self.websocket
-        if prepared.compress is not None:
-            compress = prepared.compress
-        if not hasattr(websocket, "send_octets"):  # a connection of another server's
-            sending: Awaitable[None] = websocket.send(prepared.packet)
-            return sending
-        prepared.framed(compress).send_to(websocket)
-        if websocket.buffered_amount > self.server.write_limit:
-            return Later(websocket.drain)
-        return DONE
-
-    def _enqueue(self, data: Any, compress: bool | None) -> Awaitable[None]:
-        """Queue a message for the next poll."""
-        if self.state != OPEN:
-            raise SessionClosed(self._close_reason)
-        if type(data) is not Prepared:
-            data = Prepared(data)
-        packet = data.packet
-        if isinstance(packet, str) and SEPARATOR in packet:
-            raise ValueError("text with U+001E cannot be sent while the client polls")
-        if self._queued > self.server.max_send_buffer:
-            raise self._too_slow()
-        if compress is not False and data.compress is not False:
-            self._compressible = True
-        self.queue_packet(packet)
-        if self._queued <= self.server.write_limit:
-            return DONE
-        self._was_high = True
-        return Later(self._drained)
-
-    def queue_packet(self, packet: Packet) -> None:
-        """Queue a packet for the next poll, or for the end of the upgrade."""
-        self._queue.append(packet)
-        self._queued += len(packet)
-        if self._poll is not None and not self._flush_due:
-            self._flush_due = True
-            self.server.loop.call_soon(self._flush)
-
-    def _too_slow(self) -> SessionClosed:
-        self.end("transport error", "the client reads too slowly", code=1008)
-        return SessionClosed(self._close_reason)
-
-    async def _drained(self) -> None:
-        """Wait until little is left to be polled."""
-        while self._was_high and self.state != CLOSED:
-            drainer: asyncio.Future[None] = self.server.loop.create_future()
-            if self._drainers is None:
-                self._drainers = []
-            self._drainers.append(drainer)
-            await drainer
-        if self.state == CLOSED:
-            raise SessionClosed(self._close_reason)
-
-    def drained(self) -> None:
-        """Go on sending: the output has gone from above its limit to its low mark."""
-        drainers, self._drainers = self._drainers, None
-        for drainer in drainers or ():
-            if not drainer.done():
-                drainer.set_result(None)
-        if self.listener is not None and self.state != CLOSED:
-            try:
-                self.listener.on_drain()
-            except Exception as exc:
-                self.failed(exc)
+        return self._has_room
 
     # ---- polling ----
 
@@ -284,36 +128,28 @@ class Socket(Timed):
             self._poll = None
             poll.set_result(self._take())
 
+    def _queue_grew(self) -> None:
+        if self._poll is not None and not self._flush_due:
+            self._flush_due = True
+            self.server.loop.call_soon(self._flush)
+
     def _take(self) -> Payload:
         """Take what goes into one payload off the queue."""
-        most = self.server.max_packets
-        packets = self._queue if most is None else self._queue[:most]
-        self._queue = self._queue[len(packets) :]
-        self._queued -= sum(map(len, packets))
-        compress, self._compressible = self._compressible, bool(self._queue)
-        payload = encode_payload(packets)
+        payload = self._take_packets(self.server.max_packets)
+        compress, self.compressible = self.compressible, bool(self._queue)
         if self.state == CLOSING and not self._queue:
             self.end(self._close_reason)  # its last packet says so
-        elif self._was_high and self._queued <= self.server.write_limit // 4:
-            self._was_high = False
-            self.drained()
+        else:
+            self._took()
         return payload, compress
 
     # ---- the WebSocket ----
 
     def switch(self, websocket: Any) -> None:
         """Go on over a WebSocket, first with what waits to be sent."""
-        queue, self._queue = self._queue, []
-        self._queued = 0
         self.upgrade = None
-        self.websocket = websocket
         self.release_poll()
-        for packet in queue:
-            if packet != CLOSE:
-                websocket.send(packet, compress=self.server.compress)
-        if self._was_high:
-            self._was_high = False
-            self.drained()
+        self._move_queue(websocket)
         if self.state == CLOSING:
             self.end(self._close_reason)
 
@@ -406,21 +242,9 @@ class Socket(Timed):
         upgrade, self.upgrade = self.upgrade, None
         if upgrade is not None:
             upgrade.abandon()
-        websocket, self.websocket = self.websocket, None
-        if websocket is not None:
-            websocket.close(code, "" if code == 1000 else reason)
+        if self.websocket is not None:
+            self.websocket.close(code, "" if code == 1000 else reason)
         self.release_poll(packet)
         self._queue.clear()
         self._queued = 0
-        self.drained()
-        listener = self.listener
-        if listener is not None:
-            try:
-                listener.on_close(reason, description)
-            except Exception as exc:
-                self.server.logger.error("on_close failed", exc_info=exc)
-
-    def failed(self, exc: Exception) -> None:
-        """End the session because the application's code raised."""
-        self.server.logger.error("a listener failed", exc_info=exc)
-        self.end("server error", exc, code=1011)
+        self._told_of_end(reason, description)

@@ -172,17 +172,9 @@ class Upgrade(Timed):
             except ConnectionClosed:
                 return  # on_close follows
             if socket.state == "open":
-                self._told(socket)
+                socket.told_of_upgrade()
         else:
             self._give_up("not an upgrade")
-
-    def _told(self, socket: Socket) -> None:
-        try:
-            upgraded = getattr(socket.listener, "on_upgrade", None)
-            if upgraded is not None:
-                upgraded()
-        except Exception as exc:
-            socket.failed(exc)
 
     def on_timer(self, now: float) -> float:
         """Let a poll go, so that the client can change; give up at last."""
