@@ -135,6 +135,8 @@ TOOLS = {
     "danted": Tool(
         "clients through a SOCKS4 proxy", "dante-server", _server("danted", "sockd")
     ),
+    "redis-server": Tool("nodes over Redis", "redis-server", _server("redis-server")),
+    "nats-server": Tool("nodes over NATS", "nats-server", _server("nats-server")),
     "suites": Tool(
         "other libraries' own tests, with what we put into them",
         "python -m tests.support.suites",
