@@ -45,6 +45,7 @@ MODULES = {
     "wsfast.protocol.messages": "wsfast/protocol/messages.py",
     "wsfast.asyncio.link": "wsfast/asyncio/link.py",
     "wsfast.asyncio.waiter": "wsfast/asyncio/waiter.py",
+    "wsfast.asyncio.ledger": "wsfast/asyncio/ledger.py",
     "wsfast.asyncio.inbound": "wsfast/asyncio/inbound.py",
     "wsfast.asyncio.fragments": "wsfast/asyncio/fragments.py",
     "wsfast.asyncio.outbound": "wsfast/asyncio/outbound.py",

@@ -42,6 +42,7 @@ cdef class MessageParser:
 
     cdef void set_window(self, const uint8_t *data, size_t size) noexcept
     cpdef object take_payload(self)
+    cpdef size_t held(self)
     cdef size_t direct_room(self, uint8_t **dst) except? 0
     cdef int direct_filled(self, size_t n) except -2
     cpdef int next(self) except -2

@@ -137,6 +137,14 @@ cdef class MessageParser:
         """Octets of the window that were not consumed yet."""
         return self._end - self._pos
 
+    cpdef size_t held(self):
+        """Return how many octets are kept; see ``wsfast._pure_frames``."""
+        cdef size_t size = self._end - self._pos
+
+        if self._progress is not NULL:
+            size += self._progress.have
+        return size
+
     cdef void _begin_parser(self, wsf_parser *state) noexcept:
         """Give the parser its settings."""
         cdef uint64_t limit = self._max_size

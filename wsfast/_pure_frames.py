@@ -214,6 +214,10 @@ class MessageParser(Parser):
         """Octets of the input window that were not consumed yet."""
         return self._end - self._pos
 
+    def held(self) -> int:
+        """Return how many octets are kept: of a message in progress, of the window."""
+        return self._end - self._pos + len(self._buffer)
+
     @property
     def error(self) -> int:
         """The number of the rule that was broken; 0 while none was."""

@@ -168,6 +168,33 @@ async def test_back_pressure_on_the_client(uv: Uvicorn):
     await until(lambda: got == 64)
 
 
+async def test_connections_share_a_budget(uv: Uvicorn):
+    class Small(WebSocketProtocol):
+        max_buffered = 100_000
+        reactor = uv.reactor
+
+    go = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await go.wait()
+        while (await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": "taken"})
+
+    served = await uv.serve(app, ws=Small)
+    clients = [await uv.connect(served, compression=None) for _ in range(3)]
+    protocols = list(served.state.connections)
+    ledger = protocols[0].connection.options.ledger
+    for ws in clients:
+        await ws.send(b"x" * 50_000)
+    await until(lambda: ledger.total == 150_000)
+    go.set()
+    for ws in clients:
+        assert await ws.recv() == "taken"
+    assert ledger.total == ledger.given_up == 0
+
+
 async def test_back_pressure_on_the_application(uv: Uvicorn):
     """A client that does not read has ``send`` wait; when it leaves, that ends."""
     app = Recorder()

@@ -22,7 +22,9 @@ ROWS = {
     match["name"]: match["default"].strip()
     for match in ROW.finditer((ROOT / "docs" / "limits.md").read_text(encoding="utf-8"))
 }
-SERVER_ONLY = {"max_pending_handshakes", "max_connections", "drain_timeout"}
+SERVER_ONLY = {
+    *("max_pending_handshakes", "max_connections", "max_buffered", "drain_timeout"),
+}
 COMING_BACK = {"queue", "queue_size", "min_timeout", "max_timeout", "max_attempts"}
 CLIENT_ONLY = {"max_redirects"}
 

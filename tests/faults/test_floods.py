@@ -24,6 +24,8 @@ from tests.faults.rawpeer import (
     frame,
     header,
     opened,
+    request,
+    tcp,
 )
 from tests.support.process import Host, Served
 
@@ -95,6 +97,28 @@ def test_f6_no_memory_for_what_is_only_declared(fresh: Host, octets: bytes) -> N
                 _, closing, _ = peer.until_close()
                 assert closing is not None
                 assert closing.code == 1009
+
+
+def test_f6_incomplete_messages_of_many_within_one_budget(fresh: Host) -> None:
+    if not fresh.target.own:
+        pytest.skip("the target has no such limit")
+    server = fresh.serve(max_buffered=8 * MIB)
+    octets = header(BINARY, MIB, key=KEY) + bytes(MIB - 100)
+    with (
+        contextlib.ExitStack() as stack,
+        # 8 MiB, and what the allocator keeps, of the 200 MiB that were sent
+        at_most(fresh, warm(server), 24 * MIB),
+        nobody_waits(server),
+    ):
+        for _ in range(200):
+            peer = stack.enter_context(tcp(server.port))
+            peer.send(request())
+            if peer.head().status == 101:  # 503 while there is too much
+                peer.sock.setblocking(False)
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    sent = 0
+                    while sent < len(octets):
+                        sent += peer.sock.send(octets[sent:])
 
 
 def test_f6_memory_follows_what_has_arrived(fresh: Host) -> None:

@@ -36,6 +36,7 @@ _OPTIONS = frozenset(
         "drain_timeout",
         "extensions",
         "logger",
+        "max_buffered",
         "max_control_rate",
         "max_fragments",
         "max_queue",

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, cast
 
 from ..asyncio._stream import link_for
+from ..asyncio.ledger import ledger_of
 from ..protocol.deflate import DeflateOptions
 from ..protocol.heads import (
     DEFAULT_LIMITS,
@@ -49,11 +50,10 @@ __all__ = ["WebSocketProtocol"]
 _OPEN = 1
 _CLOSED = 3
 
-#: Octets that a client may send before its handshake is answered; it should send none.
+#: Octets that a client may send before its handshake is answered.
 MAX_EARLY = 64 * 1024
 
-#: Stages of the handshake.
-_OPENING, _DENYING, _DONE = range(3)
+_OPENING, _DENYING, _DONE = range(3)  # stages of the handshake
 
 
 class _Settings:
@@ -73,6 +73,7 @@ class _Settings:
             write_limit=protocol.write_limit,
             close_timeout=protocol.close_timeout,
             overflow="wait",
+            ledger=ledger_of(protocol.max_buffered),
         )
         self.options = self._make_options(max_size=self._max_size)
         self._smaller = self.options  # those of the last application with a limit
@@ -116,6 +117,7 @@ class WebSocketProtocol(asyncio.Protocol):
         max_queue_size: Octets that wait for the application before reading stops.
         write_limit: Octets in the output above which ``send`` waits.
         close_timeout: Seconds that the closing handshake may take.
+        max_buffered: For all connections together, as in :func:`~wsfast.asyncio.serve`.
         limits: Limits of the head of a request.
         reactor: Take over the sockets of plain connections.
 
@@ -126,6 +128,7 @@ class WebSocketProtocol(asyncio.Protocol):
     max_queue_size: int | None = 1 << 20
     write_limit: int | tuple[int, int | None] = 64 * 1024
     close_timeout: float | None = 10.0
+    max_buffered: int | None = None
     limits: Limits = DEFAULT_LIMITS
     reactor = True
 
@@ -591,10 +594,7 @@ _shared = weakref.WeakKeyDictionary()
 
 def _settings_of(protocol: type[WebSocketProtocol], config: Config) -> _Settings:
     """Return what the connections of this class and configuration share."""
-    by_class = _shared.get(config)
-    if by_class is None:
-        by_class = _shared[config] = {}
-    settings = by_class.get(protocol)
-    if settings is None:
-        settings = by_class[protocol] = _Settings(protocol, config)
-    return settings
+    by_class = _shared.setdefault(config, {})
+    if protocol not in by_class:
+        by_class[protocol] = _Settings(protocol, config)
+    return by_class[protocol]

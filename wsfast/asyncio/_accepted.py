@@ -111,4 +111,5 @@ class ServerConnection(Connection):
             if not isinstance(exc, ConnectionClosed):
                 self.logger.error("connection handler failed", exc_info=exc)
         self.close(code)
+        self.stop_counting()
         self.server.handler_done(task)

@@ -26,6 +26,7 @@ cdef class ReactorLink(Source):
     cdef int _serve_connection(self, Connection conn) except -1
     cdef int _read_opening(self) except -1
     cdef int _no_octets(self, Py_ssize_t n) except -1
+    cdef long long _left_of(self, Connection conn) except -1
     cdef int _flush(self) except -1
     cdef int _flush_opening(self) except -1
     cdef int _output_failed(self, int code) except -1

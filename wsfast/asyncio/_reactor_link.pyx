@@ -191,6 +191,7 @@ cdef class ReactorLink(Source):
         if parser._pos != parser._end or conn._inflating is not None:
             # What was received before and is not delivered yet, goes first.
             self._serve_connection(conn)
+            parser = conn.parser
             if parser._pos != parser._end or conn._inflating is not None:
                 return 0
             if self._paused or self._closed:
@@ -289,6 +290,12 @@ cdef class ReactorLink(Source):
     cpdef object flush(self):
         if not self._blocked:
             self._flush()
+        elif self.connection is not None:
+            (<Connection>self.connection).output_left(self._left_of(self.connection))
+
+    cdef long long _left_of(self, Connection conn) except -1:
+        """Return how much of a connection's output the system has not taken."""
+        return (<FrameWriter>conn.writer).queued + self.unsent()
 
     cdef int _flush(self) except -1:
         """Send what is queued, as much as the system takes now."""
@@ -327,6 +334,8 @@ cdef class ReactorLink(Source):
             writer.advance(writer.queued)
         if self._closing and writer.queued == 0:
             return self._finish(None) if self._may_leave(conn) else self._end_output()
+        if writer.queued | conn._unsent:
+            conn.output_left(writer.queued)
         if conn._was_high or conn._late_pong is not None:
             conn.output_flushed()
         return 0

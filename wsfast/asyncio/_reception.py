@@ -15,6 +15,7 @@ from ..exceptions import InvalidHandshake
 from ..protocol.heads import Limits, parse_request
 from ..protocol.http import Request, Response
 from ..protocol.refusals import (
+    FULL,
     TOO_MANY_CONNECTIONS,
     TOO_MANY_HANDSHAKES,
     HandshakeErrorHook,
@@ -90,14 +91,16 @@ class Reception:
         pending = len(self._reading) + len(self._deciding) + 1
         most = self.max_connections
         full = most is not None and pending + len(self._connections) > most
-        waits = not data or full or self.closing or self.has_hooks
+        ledger = self.options.ledger
+        crowded = ledger is not None and ledger.is_full()
+        waits = not data or full or crowded or self.closing or self.has_hooks
         if not waits and open_at_once(self, link, data):
             return
         opening = self._begin(link)
         if self.open_timeout is not None:
             link.driver.schedule(opening, since + self.open_timeout)
-        if full:
-            opening.refuse(503, TOO_MANY_CONNECTIONS)
+        if full or crowded:
+            opening.refuse(503, TOO_MANY_CONNECTIONS if full else FULL)
             return
         if data:
             opening.data_received(data)
@@ -210,6 +213,8 @@ class Reception:
             connection.handler_failed(exc)
             return
         self._tasks.add(task)
+        if self.options.ledger is not None:
+            connection.keep_counting()
         task.add_done_callback(connection.handler_done)
 
     def connection_lost(self, connection: ServerConnection) -> None:

@@ -158,6 +158,9 @@ class StreamLink(Link, asyncio.BufferedProtocol):
                 data = writer.peek(WRITE_SIZE)
                 transport.write(data)
                 writer.consume(len(data))
+        if connection.options.ledger is not None:
+            kept = transport.get_write_buffer_size()
+            connection.output_left(len(writer) + kept)
         connection.output_flushed()
         if self._ending and not len(writer):
             self._finish()

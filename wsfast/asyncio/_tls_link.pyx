@@ -293,6 +293,7 @@ cdef class TLSLink(ReactorLink):
         if parser._pos != parser._end or conn._inflating is not None:
             # What was received before and is not delivered yet, goes first.
             self._serve_connection(conn)
+            parser = conn.parser
             if parser._pos != parser._end or conn._inflating is not None:
                 return 0
             if self._paused or self._closed:
@@ -414,9 +415,14 @@ cdef class TLSLink(ReactorLink):
             writer.advance(writer.queued)
         if self._closing and writer.queued == 0 and not self._blocked:
             return self._end_output()
+        if writer.queued | conn._unsent or self._left is not None:
+            conn.output_left(self._left_of(conn))
         if conn._was_high or conn._late_pong is not None:
             conn.output_flushed()
         return 0
+
+    cpdef Py_ssize_t unsent(self) except -1:
+        return 0 if self._left is None else len(self._left)
 
     cdef int _seal_some(self, FrameWriter writer) except -1:
         """Encrypt the next octets that are queued, in one piece."""

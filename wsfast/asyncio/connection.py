@@ -109,6 +109,8 @@ class Connection(Outbound):
         if exc is not None:
             self.begin_ending().lost_by = exc
         self.connection_ended()
+        if self._charged != 0:
+            self.account()
         self.link.driver.cancel(self)
         if self._extras is not None:
             self._tell_waiting(self._extras)

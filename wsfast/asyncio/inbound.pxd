@@ -2,7 +2,7 @@
 
 cimport cython
 
-from ..protocol.messages cimport Protocol
+from .ledger cimport Holding
 from .link cimport Link
 from .waiter cimport Waiter
 
@@ -38,8 +38,7 @@ cdef class _Fragment:
     cdef readonly bint fin
 
 
-cdef class Inbound(Protocol):
-    cdef public Link link
+cdef class Inbound(Holding):
     cdef public object listener
     cdef object _on_message
     cdef public Receiver waiting
@@ -48,15 +47,11 @@ cdef class Inbound(Protocol):
     cdef Py_ssize_t _tail
     cdef unsigned char _bound        # _on_message is to be called with the listener
     cdef unsigned char _full
-    cdef unsigned char _paused
-    cdef unsigned char _pause_asked
     cdef unsigned char _streaming
     cdef unsigned char _partial
     cdef unsigned char _dropping
     cdef signed char _hold_passes
-    cdef long long _octets
     cdef object _streamer
-    cdef list _parts
     cdef Receiver _receiver
 
     cdef object _join(self, Link link, object options, bint client, object deflate,
@@ -68,13 +63,11 @@ cdef class Inbound(Protocol):
     cdef object _take_message(self, object decode)
     cdef object _take(self)
     cdef int _put(self, object item, Py_ssize_t size) except -1
-    cdef bint _is_full(self) except -1
     cdef bint _is_high(self) except -1
     cpdef object begin_streaming(self, object fragments)
     cpdef object end_streaming(self, object fragments)
     cpdef _Fragment take_fragment(self)
     cpdef object read_to_the_end(self)
     cdef bint _settle(self) except -1
+    cdef bint _is_asked_to_wait(self) noexcept
     cdef object _drop_newest(self)
-    cdef object _pause(self)
-    cdef object _resume(self)

@@ -8,7 +8,8 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConcurrencyError, ConnectionClosedOK
-from ..protocol.messages import PASS_BUDGET, Protocol
+from ..protocol.messages import PASS_BUDGET
+from .ledger import Holding
 from .waiter import Waiter
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ async def _refuse() -> None:
     raise ConcurrencyError(BUSY)
 
 
-class Inbound(Protocol):
+class Inbound(Holding):
     """
     A protocol whose messages are queued for ``recv()``, or handed to a callback.
 
@@ -214,6 +215,7 @@ class Inbound(Protocol):
         self._parts: list[Any] | None = None
         self._hold_passes = 0
         self._receiver: Receiver | None = None
+        self._hold_nothing()
 
     def time(self) -> float:
         """Return the driver's time."""
@@ -256,10 +258,13 @@ class Inbound(Protocol):
                 else:
                     self._drop_newest()
             if not more or self._paused:
-                return False
+                break
             if self.budget <= 0:
                 self.parser.stash()
-                return True
+                break
+        if self.options.ledger is not None:
+            self.account()
+        return more and not self._paused
 
     def hold_end(self) -> bool:
         """Let the task that waits, or is about to, answer what came before the end."""
@@ -399,8 +404,10 @@ class Inbound(Protocol):
                 self._queue.clear()
         else:
             self._octets -= _size(item)
-        if self._paused and not self._pause_asked and not self._is_high():
+        if self._paused and not self._is_asked_to_wait() and not self._is_high():
             self._resume()
+        if self._charged != 0:
+            self.account()
         return item
 
     def _take_message(self, decode: bool | None) -> Any:
@@ -524,6 +531,9 @@ class Inbound(Protocol):
             or self._octets >= self.options.queue_size
         )
 
+    def _is_asked_to_wait(self) -> bool:
+        return bool(self._pause_asked or self._held_back)
+
     def _drop_newest(self) -> None:
         """Forget what nobody can be made to wait for, and all that follows it."""
         newest = self._tail - 1
@@ -555,12 +565,12 @@ class Inbound(Protocol):
         """Undo :meth:`pause_reading`."""
         self.link.driver.check_thread()
         self._pause_asked = False
-        if self._paused and not self._is_full():
+        if self._paused and not self._held_back and not self._is_full():
             self._resume()
 
     def read_to_the_end(self) -> None:
         """Read on, however much is queued: the peer's close frame is behind it."""
-        self._pause_asked = False
+        self._pause_asked = self._held_back = False
         if self._paused:
             self._resume()
 

@@ -31,6 +31,7 @@ cdef class Link:
 
     cpdef object wrote(self)
     cpdef object flush(self)
+    cpdef Py_ssize_t unsent(self) except -1
     cpdef object pause_reading(self)
     cpdef object resume_reading(self)
     cpdef object close(self)

@@ -268,6 +268,10 @@ class Link:
         """Write what the connection has queued, as much as the system takes now."""
         raise NotImplementedError
 
+    def unsent(self) -> int:
+        """Return how many octets it has that the connection's output has no more."""
+        return 0
+
     def pause_reading(self) -> None:
         """Take no more octets from the peer; what has arrived is kept."""
         raise NotImplementedError

@@ -384,7 +384,7 @@ class Outbound(Inbound):
     @property
     def buffered_amount(self) -> int:
         """Octets that were queued to be sent and that the system has not taken yet."""
-        return len(self.writer)
+        return len(self.writer) + self.link.unsent()
 
     @property
     def sending_fragments(self) -> bool:

@@ -36,6 +36,7 @@ from ._reception import Hook, Reception
 from ._serving import Listening, Where
 from ._stream import link_for
 from .auth import basic_auth
+from .ledger import ledger_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -95,6 +96,9 @@ class Server(Reception):
             status 503. None for no limit.
         max_pending_handshakes: Handshakes at one time; when there are more, the one
             that waits longest for its request gets status 503.
+        max_buffered: Octets that all connections together may hold, of messages that
+            are incomplete, that wait for the application, or that wait to be sent; see
+            the page "Limits". None for no limit.
         limits: Limits of the head of a request.
         logger: Logger; by default ``wsfast.server``.
         create_connection: Subclass of :class:`ServerConnection` to use.
@@ -152,6 +156,7 @@ class Server(Reception):
         binary: Literal["bytes", "memoryview"] = "bytes",
         max_connections: int | None = None,
         max_pending_handshakes: int | None = 1000,
+        max_buffered: int | None = None,
         limits: Limits | None = None,
         logger: Logger | None = None,
         create_connection: type[ServerConnection] | None = None,
@@ -191,6 +196,7 @@ class Server(Reception):
             text=text,
             validate_utf8=validate_utf8,
             binary=binary,
+            ledger=ledger_of(max_buffered),
         )
         self.process_request = process_request
         self.process_response = process_response
@@ -246,6 +252,12 @@ class Server(Reception):
     def connections(self) -> set[ServerConnection]:
         """Connections that are open, in a new set; see also :func:`broadcast`."""
         return {c for c in self._connections if c.ready_state == 1}
+
+    @property
+    def buffered(self) -> int | None:
+        """Octets that ``max_buffered`` limits; None without it."""
+        ledger = self.options.ledger
+        return None if ledger is None else int(ledger.total)
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:

@@ -294,6 +294,10 @@ class FrameByFrameParser(engine.MessageParser):
         """The error in words."""
         return str(self._failure)
 
+    def held(self) -> int:
+        """Return how many octets are kept, of what has arrived and is not delivered."""
+        return super().held() + len(self._part) + self._messages.held()
+
     # ---- events
 
     def next(self) -> int:

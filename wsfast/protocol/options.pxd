@@ -3,6 +3,7 @@ cdef class Options:
     cdef readonly object max_fragment_size
     cdef readonly object max_fragments
     cdef readonly object mask
+    cdef readonly object ledger
     cdef readonly long long max_control_rate
     cdef readonly long long queue_high
     cdef readonly long long queue_low

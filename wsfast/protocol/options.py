@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 __all__ = ["NO_LIMIT", "Options"]
 
@@ -46,6 +47,7 @@ class Options:
         mask: Where a client takes its masking-keys from (RFC 6455 §5.3): ``"random"``,
             ``"zero"``, or a callable that returns 4 octets. All but ``"random"`` is for
             tests, and for paths without anything in between that can be confused.
+        ledger: Of connections under asyncio: the byte budget that they share, or None.
 
     Raises:
         ValueError: A limit or habit is none that there is.
@@ -71,6 +73,7 @@ class Options:
         validate_utf8: bool = True,
         binary: str = "bytes",
         mask: str | Callable[[], bytes] = "random",
+        ledger: Any = None,
     ) -> None:
         fragment: int | None = None
         if isinstance(max_size, tuple):
@@ -114,6 +117,7 @@ class Options:
         self.binary_views = binary == "memoryview"
         if not (validate_utf8 or self.text_as_bytes):
             raise ValueError('validate_utf8=False needs text="bytes"')
+        self.ledger = ledger
         self.mask: Callable[[], bytes] | None = None
         if callable(mask):
             self.mask = mask

@@ -10,6 +10,7 @@ from .http import Request, Response
 
 __all__ = [
     "FAILED",
+    "FULL",
     "NO_WEBSOCKET",
     "SHUTTING_DOWN",
     "TIMED_OUT",
@@ -26,6 +27,7 @@ NO_WEBSOCKET: Final = "There is no WebSocket here.\n"
 TIMED_OUT: Final = "The opening handshake timed out.\n"
 TOO_MANY_CONNECTIONS: Final = "There are too many connections.\n"
 TOO_MANY_HANDSHAKES: Final = "There are too many opening handshakes.\n"
+FULL: Final = "There is too much to do.\n"
 SHUTTING_DOWN: Final = "The server is shutting down.\n"
 FAILED: Final = (
     "Failed to open a WebSocket connection.\nSee server log for more information.\n"
