@@ -40,6 +40,22 @@ class Program(Child):
                     )
                 self.changed.wait(min(left, 0.2))
 
+    def events(self) -> list[Event]:
+        """Return all events so far."""
+        with self.changed:
+            return list(map(json.loads, self.lines))
+
+
+def install_npm() -> str:
+    """Install the packages of ``package.json``, unless they are; return Node."""
+    node, npm = needs.find("node"), shutil.which("npm")
+    assert node is not None
+    if not (HERE / "node_modules" / "ws").is_dir():
+        assert npm is not None, "npm is missing"
+        options = ["--no-audit", "--no-fund", "--ignore-scripts"]
+        subprocess.run([npm, "ci", *options], cwd=HERE, check=True, capture_output=True)
+    return node
+
 
 class Peer:
     """
@@ -109,15 +125,7 @@ class Ws(Programs):
 
     def __init__(self, stack: ExitStack) -> None:
         super().__init__(stack)
-        node, npm = needs.find("node"), shutil.which("npm")
-        assert node is not None
-        if not (HERE / "node_modules" / "ws").is_dir():
-            assert npm is not None, "npm is missing"
-            options = ["--no-audit", "--no-fund", "--ignore-scripts"]
-            subprocess.run(
-                [npm, "ci", *options], cwd=HERE, check=True, capture_output=True
-            )
-        self.command = (node, str(HERE / "ws_peer.js"))
+        self.command = (install_npm(), str(HERE / "ws_peer.js"))
 
 
 class Aiohttp(Programs):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 
 from tests import needs
 from tests.demo.browser import browsing
-from tests.interop.peers import Program
+from tests.interop.peers import Program, install_npm
 from wsfast import EventSource, EventSourceClient
 from wsfast.eventsource import History, read_request
 
@@ -181,12 +179,7 @@ def test_chromium(site: Site, tmp_path: Path) -> None:
 @pytest.mark.needs("node")
 @pytest.mark.timeout(180)
 def test_npm(site: Site) -> None:
-    node, npm = needs.find("node"), shutil.which("npm")
-    assert node is not None
-    if not (HERE / "node_modules" / "eventsource").is_dir():
-        assert npm is not None, "npm is missing"
-        options = ["--no-audit", "--no-fund", "--ignore-scripts"]
-        subprocess.run([npm, "ci", *options], cwd=HERE, check=True, capture_output=True)
+    node = install_npm()
     asked = json.dumps({"url": site.url(), "types": ["add"]})
     program = Program([node, str(HERE / "eventsource_peer.js"), asked])
     try:

@@ -21,11 +21,20 @@ if TYPE_CHECKING:
     from ._stream import StreamLink
     from .link import Link
 
-__all__ = ["Requests", "Streaming"]
+__all__ = ["Refused", "Requests", "Streaming"]
 
 #: How long a connection without a request is used again, in seconds: servers end idle
 #: ones after 5 s and more, and whether they did a request cannot tell for certain.
 KEEP_S: Final = 2.0
+
+
+class Refused(InvalidStatus):
+    """The server answered with another status than 2xx."""
+
+    reason_code = "refused"
+
+    def __str__(self) -> str:
+        return f"server refused the request: HTTP {self.response.status_code:d}"
 
 
 class Streaming(Exchange[Response]):
@@ -182,7 +191,7 @@ class _Request(Streaming):
 
     def _check(self, response: Response) -> None:
         if not 200 <= response.status_code < 300:
-            raise InvalidStatus(response)
+            raise Refused(response)
 
     def _begin(self, response: Response) -> bool:
         fields = response.headers
@@ -265,7 +274,7 @@ class Requests:
             The response; its body has gone to ``receive``.
 
         Raises:
-            InvalidStatus: The status is not 2xx; has the response and its body.
+            Refused: The status is not 2xx; has the response and its body.
             InvalidHandshake: The response is malformed, or beyond a limit.
             OSError: The server is not reached, or was lost.
             EOFError: The body broke off.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
-from types import TracebackType
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any, Literal
 
 from ..exceptions import (
@@ -20,7 +19,7 @@ from ..protocol.headers import HeadersLike, validate_subprotocols
 from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import USER_AGENT, Request, Response
 from ..protocol.options import Options
-from ..protocol.retrying import Retrying, backoff, process_exception
+from ..protocol.retrying import backoff, process_exception
 from ..protocol.uri import (
     MAX_REDIRECTS,
     default_uri,
@@ -30,6 +29,7 @@ from ..protocol.uri import (
     requests,
 )
 from ._connecting import Connecting
+from ._connector import Connector
 from ._dialing import dial
 from ._options import (
     Compression,
@@ -60,7 +60,7 @@ class ClientConnection(Connection):
     """A connection that :func:`connect` has opened."""
 
 
-class connect:  # noqa: N801 - it is used like a function
+class connect(Connector[ClientConnection]):  # noqa: N801 - it is used like a function
     """
     Open a connection to a WebSocket server.
 
@@ -172,7 +172,6 @@ class connect:  # noqa: N801 - it is used like a function
         self.open_timeout = open_timeout
         self.max_redirects = max_redirects
         self.reconnect_delays = reconnect_delays
-        self.connection: ClientConnection
         self._options = Options(
             max_size=max_size,
             max_fragments=max_fragments,
@@ -291,42 +290,6 @@ class connect:  # noqa: N801 - it is used like a function
                 return await self._connect()
         except (TimeoutError, asyncio.TimeoutError) as exc:
             raise HandshakeTimeout("timed out during opening handshake") from exc
-
-    # ---- await, async with, async for ----
-
-    def __await__(self) -> Generator[Any, None, ClientConnection]:
-        return self.connect().__await__()
-
-    async def __aenter__(self) -> ClientConnection:
-        if hasattr(self, "connection"):
-            raise RuntimeError("connect() isn't reentrant")
-        self.connection = await self
-        return self.connection
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        connection = self.connection
-        del self.connection
-        await connection.__aexit__(exc_type, exc_value, traceback)
-
-    async def __aiter__(self) -> AsyncIterator[ClientConnection]:
-        loop = asyncio.get_running_loop()
-        retrying = Retrying(self.process_exception, self.reconnect_delays, self.logger)
-        while True:
-            opened_at: float | None = None
-            try:
-                async with self as connection:
-                    opened_at = loop.time()
-                    yield connection
-                why = "connection ended"
-            except Exception as exc:
-                why = retrying.failed(exc)
-            lasted_s = 0.0 if opened_at is None else loop.time() - opened_at
-            await asyncio.sleep(retrying.delay(why, lasted_s))
 
 
 def unix_connect(

@@ -112,7 +112,7 @@ class Target:
             return None
         kind = type(self)
         target = kind(url.partition("#")[0], self.headers, self.user_agent_header)
-        if not same_origin(self.uri, target.uri):
+        if not self.same_origin(target):
             for name in _ELSEWHERE:
                 if way.get(name) is not None:
                     raise ValueError(
@@ -121,6 +121,10 @@ class Target:
                     )
             target.headers = without_credentials(self.headers)
         return target
+
+    def same_origin(self, other: Target) -> bool:
+        """Tell whether another target may see credentials that are for this one."""
+        return same_origin(self.uri, other.uri)
 
 
 def too_many(redirects: int | None) -> SecurityError:
