@@ -12,7 +12,7 @@ from __future__ import annotations
 COUNTS = {"H": 17, "F": 17, "U": 3, "D": 7, "C": 18, "K": 10}
 
 ROWS = [f"{kind}-{n}" for kind, most in COUNTS.items() for n in range(1, most + 1)]
-ROWS += ["L-1", "L-5"]
+ROWS += ["L-1", "L-5", "L-6", "L-9"]
 
 #: row -> tests, each as its file below ``tests`` and a name in it
 ELSEWHERE = {
@@ -43,6 +43,7 @@ ELSEWHERE = {
         "socketio/test_parser.py test_l1_bad_packets_are_refused",
         "socketio/test_parser.py test_l1_garbage_is_refused_or_a_packet",
         "socketio/test_parser.py test_l1_bad_packets_of_msgpack",
+        "socketio/test_server.py test_l1_bad_packet_ends_that_client_only",
     ],
     "L-5": [
         "engine/test_events.py test_l5_newlines_are_refused",
@@ -52,5 +53,11 @@ ELSEWHERE = {
         "eventsource/test_client.py test_l5_retry_of_zero_waits_all_the_same",
         "eventsource/test_client.py "
         "test_redirect_to_another_origin_without_credentials",
+    ],
+    "L-6": ["socketio/test_rooms.py test_l6_a_slow_client_holds_nobody_up"],
+    "L-9": [
+        "socketio/test_rooms.py test_l9_rooms_of_one_client_are_limited",
+        "socketio/test_rooms.py test_l9_leaving_is_independent_of_others",
+        "socketio/test_rooms.py test_l9_children_come_and_go",
     ],
 }

@@ -69,9 +69,13 @@ class MsgpackParser:
 
 
 def _extension(code: int, data: bytes) -> Any:
-    """Read what is of JavaScript: type 0 with one octet is undefined."""
-    if code == 0 and len(data) == 1:
-        return None
+    """
+    Read what JavaScript's notepack.io writes as type 0: undefined, and ArrayBuffers.
+
+    An ArrayBuffer of one octet that is zero cannot be told from undefined here.
+    """
+    if code == 0:
+        return None if data == b"\x00" else data
     return msgpack.ExtType(code, data)
 
 

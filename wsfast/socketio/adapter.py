@@ -1,0 +1,185 @@
+"""Rooms of one namespace on one node, and what is done with all of their sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ..engineio import Prepared
+from .acks import Collected
+from .packet import Packet
+from .recovery import History
+from .targets import Target
+
+if TYPE_CHECKING:
+    from .namespace import Namespace
+    from .socket import Socket
+
+__all__ = ["Adapter"]
+
+
+class Adapter:
+    """
+    The sockets of a namespace by room; a base for those that span nodes.
+
+    A socket is in a room of its own id without having joined it. Leaving everything
+    takes as long as the socket has rooms, and a room that is empty is forgotten.
+
+    Args:
+        namespace: The namespace.
+
+    Attributes:
+        namespace: As given.
+        rooms: Room -> the sockets that have joined it, in that order.
+        history: What recovery needs, or None.
+
+    """
+
+    def __init__(self, namespace: Namespace) -> None:
+        self.namespace = namespace
+        self.rooms: dict[str, dict[Socket, None]] = {}
+        recovery = namespace.server.recovery
+        self.history = None if recovery is None else History(recovery)
+
+    async def start(self) -> None:
+        """Begin; called before the first socket."""
+
+    def close(self) -> None:
+        """End: the namespace is gone."""
+
+    # ---- rooms ----
+
+    def add(self, socket: Socket, room: str) -> None:
+        """Put a socket into a room."""
+        members = self.rooms.get(room)
+        if members is None:
+            members = self.rooms[room] = {}
+        members[socket] = None
+
+    def remove(self, socket: Socket, room: str) -> None:
+        """Take a socket out of a room."""
+        members = self.rooms.get(room)
+        if members is not None:
+            members.pop(socket, None)
+            if not members:
+                del self.rooms[room]
+
+    def sockets(self, target: Target) -> Iterator[Socket]:
+        """Yield the sockets of this node, each once."""
+        if target.rooms:
+            found = self._members(target.rooms)
+        else:
+            found = self.namespace.sockets.values()
+        if target.except_:
+            left_out = set(self._members(target.except_))
+            found = [socket for socket in found if socket not in left_out]
+        return iter(list(found))
+
+    def _members(self, rooms: Iterable[str]) -> Iterable[Socket]:
+        """Return the sockets that are in any of these rooms."""
+        found: dict[Socket, None] = {}
+        for room in rooms:
+            members = self.rooms.get(room)
+            if members is not None:
+                found.update(members)
+            socket = self.namespace.find(room)
+            if socket is not None:
+                found[socket] = None
+        return found
+
+    def close_room(self, room: str) -> None:
+        """Take everybody out of a room."""
+        self.del_sockets(Target(frozenset((room,))), frozenset((room,)))
+
+    # ---- events ----
+
+    def broadcast(self, packet: Packet, target: Target) -> None:
+        """Send an event to whom it is for."""
+        self.deliver(packet, target)
+
+    def deliver(
+        self,
+        packet: Packet,
+        target: Target,
+        ack: Callable[..., Any] | None = None,
+    ) -> int:
+        """
+        Send an event to the sockets of this node; encoded and framed once.
+
+        Args:
+            packet: The event.
+            target: Whom it is for.
+            ack: Registered with each of them for ``packet.id``, or None.
+
+        Returns:
+            How many it was sent to.
+
+        """
+        number, said = None, packet.data
+        if self.history is not None and ack is None and not target.volatile:
+            said = list(said)
+            number = self.history.add(packet.data, target.rooms, target.except_)
+        messages = self.namespace.server.parser.encode(packet)
+        prepared = [Prepared(message, compress=target.compress) for message in messages]
+        single = prepared[0] if len(prepared) == 1 else None
+        count = 0
+        for socket in self.sockets(target):
+            if target.volatile and not socket.writable:
+                continue
+            count += 1
+            if number is not None and socket.first_offset is None:
+                socket.first_offset = number
+            if ack is not None:
+                socket.expect(packet.id, ack)
+            if socket._any_outgoing is not None:
+                socket.tell_outgoing(said)
+            if single is not None:
+                socket.write(single)
+            else:
+                for piece in prepared:
+                    socket.write(piece)
+        return count
+
+    async def broadcast_with_ack(self, packet: Packet, target: Target) -> list[Any]:
+        """Send an event and return all replies."""
+        collected = Collected(target.timeout)
+        packet.id = self.namespace.next_id()
+        collected.expect(self.deliver(packet, target, collected))
+        return await collected.future
+
+    # ---- what else is done with sockets ----
+
+    async def fetch_sockets(self, target: Target) -> list[Any]:
+        """Return the sockets."""
+        return list(self.sockets(target))
+
+    def add_sockets(self, target: Target, rooms: frozenset[str]) -> None:
+        """Have them join rooms."""
+        for socket in self.sockets(target):
+            socket.join(*rooms)
+
+    def del_sockets(self, target: Target, rooms: frozenset[str]) -> None:
+        """Have them leave rooms."""
+        for socket in self.sockets(target):
+            for room in rooms:
+                socket.leave(room)
+
+    def disconnect_sockets(self, target: Target, close: bool) -> None:
+        """Have them leave the namespace."""
+        for socket in self.sockets(target):
+            socket.disconnect(close)
+
+    # ---- other nodes ----
+
+    async def server_count(self) -> int:
+        """Return how many nodes there are."""
+        return 1
+
+    def server_side_emit(self, event: str, args: list[Any]) -> None:
+        """Raise an event on all other nodes: here there are none."""
+
+    async def server_side_emit_with_ack(
+        self, event: str, args: list[Any], timeout: float
+    ) -> list[Any]:
+        """Do the same, and return what they reply."""
+        return []

@@ -1,0 +1,153 @@
+"""One client's connection, whichever its namespaces: the listener of Engine.IO."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..exceptions import ConnectionClosed
+from .packet import CONNECT, CONNECT_ERROR, DISCONNECT, Packet, PacketError
+from .targets import DONE
+
+if TYPE_CHECKING:
+    from .server import Server
+    from .socket import Socket
+
+__all__ = ["Connection"]
+
+logger = logging.getLogger("wsfast.socketio")
+
+
+class Connection:
+    """
+    What Engine.IO's session calls.
+
+    Args:
+        server: The server.
+        engine: The session.
+
+    Attributes:
+        engine: As given.
+        sockets: Namespace -> the client there, if it has been let in.
+        pending: Namespace -> the client there, while that is being decided.
+
+    """
+
+    __slots__ = ("_closed", "_feed", "_timer", "engine", "pending", "server", "sockets")
+
+    def __init__(self, server: Server, engine: Any) -> None:
+        self.server = server
+        self.engine = engine
+        self.sockets: dict[str, Socket] = {}
+        self.pending: dict[str, Socket | None] = {}
+        self._feed = server.parser.decoder().feed
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    # ---- what Engine.IO calls ----
+
+    def on_open(self) -> None:
+        """Wait for the first namespace, but not for ever."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self.server.connect_timeout, self._nobody_came)
+
+    def on_message(self, data: str | bytes) -> None:
+        """Take a message."""
+        try:
+            packet = self._feed(data)
+        except PacketError as exc:
+            self._fail(str(exc))
+            return
+        if packet is None:
+            return
+        socket = self.sockets.get(packet.namespace)
+        kind = packet.type
+        if socket is not None and kind != CONNECT and kind != CONNECT_ERROR:
+            socket.receive(packet)
+        else:
+            self._other(packet, socket)
+
+    def on_drain(self) -> None:
+        """Go on sending: nobody here has waited."""
+
+    def on_upgrade(self) -> None:
+        """Act on the change from polling to a WebSocket: there is nothing to do."""
+
+    def on_close(self, reason: str, description: Any) -> None:
+        """End all sockets."""
+        self._closed = True
+        self._stop_timer()
+        if self.server.closing and reason == "forced close":
+            reason = "server shutting down"
+        for socket in list(self.sockets.values()):
+            socket.closed(reason)
+        self.sockets.clear()
+        for pending in list(self.pending.values()):
+            if pending is not None:
+                pending.closed(reason)
+        self.pending.clear()
+
+    # ---- sending ----
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection has ended."""
+        return self._closed
+
+    def send(self, messages: list[Any], compress: bool | None) -> Any:
+        """Send the messages of one packet; to nobody if the client has gone."""
+        engine = self.engine
+        try:
+            if len(messages) == 1:
+                return engine.send(messages[0], compress=compress)
+            return engine.send_many(messages, compress=compress)
+        except ConnectionClosed:
+            return DONE  # on_close tells of it
+
+    def write(self, message: Any) -> None:
+        """Send one message that waits for nobody."""
+        with suppress(ConnectionClosed):  # on_close tells of it
+            self.engine.send(message)
+
+    def close(self, reason: str = "forced server close") -> None:
+        """Leave all namespaces, and end the connection."""
+        for socket in list(self.sockets.values()):
+            socket.disconnect()
+        self.engine.close(reason)
+
+    # ---- namespaces ----
+
+    def entered(self, socket: Socket) -> None:
+        """Take a socket that is let in."""
+        self.sockets[socket.namespace.name] = socket
+        self._stop_timer()
+
+    def _other(self, packet: Packet, socket: Socket | None) -> None:
+        """Take what is not for a client that is in a namespace."""
+        name = packet.namespace
+        if packet.type == CONNECT and socket is None and name not in self.pending:
+            self.pending[name] = None
+            self.server.connect(self, name, packet.data or {})
+        elif packet.type == DISCONNECT:
+            waiting = self.pending.get(name)
+            if waiting is not None:
+                waiting.closed("client namespace disconnect")
+        else:
+            self._fail(f"packet {packet.type} in no state for it")
+
+    def _nobody_came(self) -> None:
+        self._timer = None
+        if not self.sockets:
+            self._fail("no namespace was asked for in time")
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _fail(self, text: str) -> None:
+        """End the connection for what the client has done."""
+        logger.info("%s: %s", getattr(self.engine, "id", ""), text)
+        self.engine.close("parse error")

@@ -1,0 +1,501 @@
+"""One client in one namespace, at the server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from functools import cached_property, partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .acks import Waiting
+from .exceptions import Disconnected, TooManyRooms
+from .handlers import Anything, logger
+from .packet import ACK, CONNECT, CONNECT_ERROR, DISCONNECT, EVENT, Packet
+from .recovery import RECOVERABLE
+from .targets import DONE, Operator, Target, event_packet
+
+if TYPE_CHECKING:
+    from ..engineio import Request
+    from .connection import Connection
+    from .namespace import Namespace
+
+__all__ = ["Handshake", "Socket"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class Handshake:
+    """
+    What a client came with.
+
+    Args:
+        connection: Its connection.
+        auth: What it sent for this namespace.
+
+    Attributes:
+        auth: As given.
+        time: When that was, in seconds since the epoch.
+
+    """
+
+    def __init__(self, connection: Connection, auth: dict[str, Any]) -> None:
+        self.request: Request = connection.engine.request
+        self.auth = auth
+        self.time = time.time()
+
+    @property
+    def headers(self) -> Any:
+        """Header fields of the request."""
+        return self.request.headers
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Parameters of its query."""
+        return self.request.query
+
+    @property
+    def address(self) -> Any:
+        """Host and port of the client, or of the proxy before us."""
+        return self.request.remote_address
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """Its cookies."""
+        return self.request.cookies
+
+
+class Socket(Anything):
+    """
+    A client in a namespace; handlers with a ``sid`` find it by ``server.socket(sid)``.
+
+    Args:
+        namespace: The namespace.
+        connection: The client's connection, which its other namespaces share.
+        sid: Its id.
+        auth: What the client sent.
+
+    Attributes:
+        id: Its id, which is a room of its own, too.
+        namespace: As given.
+        data: Whatever the application keeps about it; recovered with it, and seen by
+            ``fetch_sockets()`` of other nodes if JSON can hold it.
+        handshake: What it came with.
+        connected: Whether it is in the namespace.
+        recovered: Whether it came back, and has its state and what it missed.
+
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_acks",
+        "_early",
+        "_handlers",
+        "_middlewares",
+        "_rooms",
+        "connected",
+        "connection",
+        "data",
+        "first_offset",
+        "handshake",
+        "id",
+        "namespace",
+        "pid",
+        "recovered",
+        "write",
+    )
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        connection: Connection,
+        sid: str,
+        auth: dict[str, Any],
+        pid: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.namespace = namespace
+        self.connection = connection
+        self.id = sid
+        self.pid = pid
+        self.handshake = Handshake(connection, auth)
+        self.data: dict[str, Any] = {}
+        self.connected = False
+        self.recovered = False
+        self.first_offset: int | None = None
+        self._acks: dict[int, Any] | None = None
+        self._handlers: dict[str, Callable[..., Any]] | None = None
+        self._middlewares: list[Callable[..., Any]] | None = None
+        self._rooms: dict[str, None] | None = None
+        self._early: list[Any] | None = []
+        #: Sends a message: kept until the client knows that it is connected.
+        self.write: Callable[[Any], Any] = self._early.append
+
+    def __repr__(self) -> str:
+        return f"<Socket {self.id} of {self.namespace.name}>"
+
+    # ---- facts ----
+
+    @property
+    def writable(self) -> bool:
+        """Whether a volatile event would be sent."""
+        return self.connected and self.connection.engine.writable
+
+    @property
+    def rooms(self) -> set[str]:
+        """The rooms that it is in, that of its own among them."""
+        return {self.id, *(self._rooms or ())}
+
+    @property
+    def transport(self) -> str:
+        """``"polling"`` or ``"websocket"``."""
+        return str(self.connection.engine.transport)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the client has gone, or was refused."""
+        return not self.connected and self._early is None
+
+    # ---- sending ----
+
+    def emit(
+        self,
+        event: str,
+        *args: Any,
+        callback: Callable[..., Any] | None = None,
+        volatile: bool = False,
+        compress: bool | None = None,
+    ) -> Awaitable[Any]:
+        """
+        Send an event. It is queued at once; awaiting is back-pressure.
+
+        Args:
+            event: Its name.
+            args: Its arguments. A tuple that is alone is several.
+            callback: Called with what the client acknowledges it with.
+            volatile: Drop the event if the client is not ready for more.
+            compress: Whether to compress it; None to leave it to the server.
+
+        Raises:
+            ValueError: The name is reserved, or the data cannot be written.
+            TypeError: The data cannot be written.
+
+        """
+        packet = event_packet(self.namespace.name, event, args)
+        if callback is not None:
+            packet.id = self.namespace.next_id()
+            self.expect(packet.id, callback)
+        return self._emit(packet, volatile, compress)
+
+    def _emit(
+        self, packet: Packet, volatile: bool, compress: bool | None
+    ) -> Awaitable[Any]:
+        if volatile and not self.writable:
+            return DONE
+        if self._any_outgoing is not None:
+            self.tell_outgoing(packet.data)
+        history = self.namespace.adapter.history
+        if history is not None and packet.id is None and not volatile:
+            number = history.add(packet.data, frozenset((self.id,)), frozenset())
+            if self.first_offset is None:
+                self.first_offset = number
+        return self.send_packet(packet, compress)
+
+    def send(self, *args: Any, **options: Any) -> Awaitable[Any]:
+        """Send the event ``message``; see :meth:`emit`."""
+        return self.emit("message", *args, **options)
+
+    async def call(
+        self,
+        event: str,
+        *args: Any,
+        timeout: float | None = 60.0,
+        compress: bool | None = None,
+    ) -> Any:
+        """
+        Send an event and wait until it is acknowledged.
+
+        Args:
+            event: Its name.
+            args: Its arguments.
+            timeout: Seconds that this may take, or None.
+            compress: Whether to compress it.
+
+        Returns:
+            What the client replies: None, a value, or a tuple of several.
+
+        Raises:
+            AckTimeout: It took longer.
+            Disconnected: The client has gone.
+
+        """
+        if self.ended:
+            raise Disconnected("the client is not connected")
+        packet = event_packet(self.namespace.name, event, args)
+        packet.id = number = self.namespace.next_id()
+        waiting = Waiting(timeout, partial(self.forget_ack, number))
+        self.expect(number, waiting)
+        self._emit(packet, False, compress)
+        return await waiting.future
+
+    emit_with_ack = call
+
+    def send_packet(
+        self, packet: Packet, compress: bool | None = None
+    ) -> Awaitable[Any]:
+        """Send a packet."""
+        messages = self.namespace.server.parser.encode(packet)
+        if self._early is not None:
+            self._early.extend(messages)
+            return DONE
+        sent: Awaitable[Any] = self.connection.send(messages, compress)
+        return sent
+
+    def expect(self, number: int | None, ack: Callable[..., Any]) -> None:
+        """Have ``ack`` called with the reply to an event."""
+        assert number is not None
+        if self._acks is None:
+            self._acks = {}
+        self._acks[number] = ack
+
+    def forget_ack(self, number: int) -> None:
+        """Wait for a reply no longer."""
+        if self._acks is not None:
+            self._acks.pop(number, None)
+
+    def tell_outgoing(self, data: list[Any]) -> None:
+        """Call those who look on."""
+        for listener in self._any_outgoing or ():
+            self.namespace.server.tasks.call(listener, *data)
+
+    # ---- rooms and others ----
+
+    def join(self, *rooms: str) -> None:
+        """
+        Join rooms.
+
+        Raises:
+            TooManyRooms: That is more than ``max_rooms_per_conn``.
+            Disconnected: The client has gone.
+
+        """
+        if self.ended:
+            raise Disconnected("the client is not connected")
+        if self._rooms is None:
+            self._rooms = {}
+        most = self.namespace.server.max_rooms_per_conn
+        for room in rooms:
+            if type(room) is not str:
+                raise TypeError(f"a room is a str, not {type(room).__name__}")
+            if room == self.id or room in self._rooms:
+                continue
+            if len(self._rooms) >= most:
+                raise TooManyRooms(f"a socket joins at most {most} rooms")
+            self._rooms[room] = None
+            self.namespace.adapter.add(self, room)
+
+    def leave(self, *rooms: str) -> None:
+        """Leave rooms; that of its own stays."""
+        for room in rooms:
+            if self._rooms is not None and room in self._rooms:
+                del self._rooms[room]
+                self.namespace.adapter.remove(self, room)
+
+    @property
+    def broadcast(self) -> Operator:
+        """Everybody else in the namespace."""
+        target = Target(except_=frozenset((self.id,)))
+        return Operator(self.namespace.adapter, target)
+
+    def to(self, *rooms: str) -> Operator:
+        """Everybody else in these rooms."""
+        return self.broadcast.to(*rooms)
+
+    in_ = to
+
+    def except_(self, *rooms: str) -> Operator:
+        """Everybody else who is not in these rooms."""
+        return self.broadcast.except_(*rooms)
+
+    @property
+    def local(self) -> Operator:
+        """Everybody else on this node."""
+        return self.broadcast.local
+
+    # ---- receiving ----
+
+    def on(self, event: str, handler: Function | None = None) -> Any:
+        """
+        Have ``handler(*args)`` called for an event of this client; or decorate it.
+
+        It goes before the handler of the namespace, and what it returns is the reply.
+        """
+        if handler is None:
+            return partial(self.on, event)
+        if self._handlers is None:
+            self._handlers = {}
+        self._handlers[event] = handler
+        return handler
+
+    def off(self, event: str) -> None:
+        """Forget the handler of an event."""
+        if self._handlers is not None:
+            self._handlers.pop(event, None)
+
+    def handler_of_end(self, event: str) -> Callable[..., Any] | None:
+        """Return the handler of ``disconnecting`` or ``disconnect`` of its own."""
+        return None if self._handlers is None else self._handlers.get(event)
+
+    def use(self, middleware: Function) -> Function:
+        """
+        Have ``middleware(event, *args)`` called before each event's handler.
+
+        One that raises drops the event. Both kinds of functions will do.
+        """
+        self._middlewares = [*(self._middlewares or ()), middleware]
+        return middleware
+
+    def receive(self, packet: Packet) -> None:
+        """Take an event, an acknowledgement, or the client's leave."""
+        if packet.type == ACK:
+            ack = (self._acks or {}).pop(packet.id or 0, None)
+            if ack is not None:
+                self.namespace.server.tasks.call(ack, *packet.data)
+        elif packet.type == DISCONNECT:
+            self.closed("client namespace disconnect")
+        elif self._middlewares is None:
+            self._dispatch(packet.data, packet.id)
+        else:
+            tasks = self.namespace.server.tasks
+            tasks.call(self._filter, packet.data, packet.id)
+
+    async def _filter(self, data: list[Any], number: int | None) -> None:
+        """Ask the middlewares first."""
+        try:
+            for middleware in self._middlewares or ():
+                result = middleware(*data)
+                if type(result) is CoroutineType:
+                    await result
+        except Exception as exc:
+            logger.info("%r: %s is dropped: %r", self, data[0], exc)
+            return
+        if self.connected:
+            self._dispatch(data, number)
+
+    def _dispatch(self, data: list[Any], number: int | None) -> None:
+        """Call the handler of an event."""
+        event = data[0]
+        if self._any is not None:
+            for listener in self._any:
+                self.namespace.server.tasks.call(listener, *data)
+        own = None if self._handlers is None else self._handlers.get(event)
+        if own is not None:
+            handler: Callable[..., Any] | None = own
+            first: tuple[Any, ...] = ()
+        else:
+            handler, first = self.namespace.handler_of(event, self.id)
+            if handler is None:
+                return
+        try:
+            result = handler(*first, *data[1:])  # type: ignore[misc]
+        except Exception:
+            logger.exception("the handler of %r has failed", event)
+            return
+        if type(result) is CoroutineType:
+            self.namespace.server.tasks.start(self._finish(event, result, number))
+        elif number is not None:
+            self._acknowledge(number, result)
+
+    async def _finish(self, event: str, coroutine: Any, number: int | None) -> None:
+        """Run a handler to its end."""
+        try:
+            result = await coroutine
+        except Exception:
+            logger.exception("the handler of %r has failed", event)
+            return
+        if number is not None:
+            self._acknowledge(number, result)
+
+    def _acknowledge(self, number: int, result: Any) -> None:
+        """Send what a handler has returned."""
+        if not self.connected:
+            return
+        if result is None:
+            data = []
+        elif type(result) is tuple:
+            data = list(result)
+        else:
+            data = [result]
+        try:
+            self.send_packet(Packet(ACK, self.namespace.name, data, number))
+        except (TypeError, ValueError):
+            logger.exception("what a handler has returned cannot be sent")
+
+    # ---- beginning and end ----
+
+    def open(self, missed: list[list[Any]]) -> None:
+        """Tell the client that it is connected, and send what has waited for that."""
+        early, self._early = self._early or [], None
+        self.connected = True
+        self.write = self.connection.write
+        said = {"sid": self.id}
+        if self.pid is not None:
+            said["pid"] = self.pid
+        self.send_packet(Packet(CONNECT, self.namespace.name, said))
+        for data in missed:
+            self.send_packet(Packet(EVENT, self.namespace.name, data))
+        for message in early:
+            self.write(message)
+
+    def refuse(self, error: dict[str, Any]) -> None:
+        """Tell the client that it is not."""
+        self._early = None
+        packet = Packet(CONNECT_ERROR, self.namespace.name, error)
+        self.gone()
+        self.connection.send(self.namespace.server.parser.encode(packet), None)
+
+    def disconnect(self, close: bool = False) -> None:
+        """
+        Have the client leave the namespace.
+
+        Args:
+            close: End its connection as well, which ends its other namespaces.
+
+        """
+        if close:
+            self.connection.close()
+        elif self.connected:
+            self.send_packet(Packet(DISCONNECT, self.namespace.name))
+            self.closed("server namespace disconnect")
+
+    def closed(self, reason: str) -> None:
+        """Take the end, whatever it comes from."""
+        if not self.connected:
+            if self._early is not None:
+                self._early = None
+                self.gone()
+            return
+        namespace = self.namespace
+        namespace.leaving(self, "disconnecting", reason)
+        if namespace.adapter.history is not None and reason in RECOVERABLE:
+            namespace.adapter.history.persist(self)
+        self.connected = False
+        self.gone()
+        namespace.leaving(self, "disconnect", reason)
+
+    def gone(self) -> None:
+        """Leave everything; replies that are waited for will not come."""
+        self.write = _nowhere
+        for room in self._rooms or ():
+            self.namespace.adapter.remove(self, room)
+        self.namespace.remove(self)
+        self.connection.sockets.pop(self.namespace.name, None)
+        acks, self._acks = self._acks, None
+        for ack in (acks or {}).values():
+            fail = getattr(ack, "fail", None)
+            if fail is not None:
+                fail()
+
+
+def _nowhere(message: Any) -> None:
+    """Send nothing: the client has gone."""
