@@ -58,6 +58,47 @@ class Recorder(engineio.Listener):
         self.ended.set_result(reason)
 
 
+class Peer(engineio.Listener):
+    """A client's listener that notes what happens."""
+
+    def __init__(self, socket):
+        super().__init__(socket)
+        self.events = []
+        self.messages = asyncio.Queue()
+        self.upgraded = False
+        self.ended = asyncio.get_running_loop().create_future()
+        self.drained = False
+
+    @property
+    def pinged(self):
+        """Whether the server has sent a ping: the next is expected later."""
+        return self.socket._deadline > self.deadline
+
+    def on_open(self):
+        self.deadline = self.socket._deadline
+        self.events.append(("open", self.socket.transport))
+
+    def on_message(self, data):
+        self.messages.put_nowait(data)
+
+    def on_upgrade(self):
+        self.upgraded = True
+
+    def on_drain(self):
+        self.drained = True
+
+    def on_close(self, reason, description):
+        self.events.append(("close", reason))
+        self.ended.set_result(reason)
+
+
+WAYS: dict[str, dict[str, Any]] = {
+    "polling": {"transports": ["polling"]},
+    "websocket": {"transports": ["websocket"]},
+    "upgrade": {},
+}
+
+
 class Place:
     """
     A server, and clients of it that know nothing of Engine.IO.
@@ -164,6 +205,16 @@ async def until(thing: Any, name: str) -> None:
     while not getattr(thing, name):
         assert asyncio.get_running_loop().time() < deadline, name
         await asyncio.sleep(0.001)
+
+
+def url_of(place: Place) -> str:
+    """Return the URL of a server."""
+    return f"http://127.0.0.1:{place.port}"
+
+
+async def recv(socket: Any) -> Any:
+    """Receive a message of a client's."""
+    return await asyncio.wait_for(socket.listener.messages.get(), WAIT_S)
 
 
 @pytest.fixture(params=HOSTS)

@@ -7,52 +7,9 @@ import threading
 
 import pytest
 
-from tests.engineio.conftest import WAIT_S, until
+from tests.engineio.conftest import WAIT_S, WAYS, Peer, recv, until, url_of
 from wsfast import engineio
 from wsfast.engineio import SyncClient, connect
-
-
-class Peer(engineio.Listener):
-    """A client's listener that notes what happens."""
-
-    def __init__(self, socket):
-        super().__init__(socket)
-        self.events = []
-        self.messages = asyncio.Queue()
-        self.upgraded = False
-        self.ended = asyncio.get_running_loop().create_future()
-        self.drained = False
-
-    def on_open(self):
-        self.events.append(("open", self.socket.transport))
-
-    def on_message(self, data):
-        self.messages.put_nowait(data)
-
-    def on_upgrade(self):
-        self.upgraded = True
-
-    def on_drain(self):
-        self.drained = True
-
-    def on_close(self, reason, description):
-        self.events.append(("close", reason))
-        self.ended.set_result(reason)
-
-
-def url_of(place):
-    return f"http://127.0.0.1:{place.port}"
-
-
-async def recv(socket):
-    return await asyncio.wait_for(socket.listener.messages.get(), WAIT_S)
-
-
-WAYS = {
-    "polling": {"transports": ["polling"]},
-    "websocket": {"transports": ["websocket"]},
-    "upgrade": {},
-}
 
 
 @pytest.mark.parametrize("way", WAYS)
