@@ -276,9 +276,9 @@ TARGETS = {
 
 
 def extra(definitions: Iterable[str]) -> list[Target]:
-    """Return targets for ``NAME=COMMAND``; ``--core N`` is appended to the command."""
+    """Return targets for ``NAME=COMMAND``; ``--core N`` and more is appended to it."""
     found = []
     for definition in definitions:
         name, _, command = definition.partition("=")
-        found.append(Target(name, name, tuple(command.split())))
+        found.append(Target(name, name, tuple(command.split()), can=ALL))
     return found

@@ -250,9 +250,11 @@ cdef extern from *:
         return reason == NULL ? "no reason given" : reason;
     }
 
+    /* Clearing a queue that is empty costs more than the rest of a short message. */
     static void wsf_ssl_clear(void)
     {
-        wsf_ossl.ERR_clear_error();
+        if (wsf_ossl.ERR_peek_error() != 0)
+            wsf_ossl.ERR_clear_error();
     }
     """
     enum:
