@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 import zlib
 from contextlib import suppress
 
@@ -413,7 +414,7 @@ def test_encoder_that_failed_starts_afresh():
 # D-2: memory
 
 
-def test_contexts_are_lazy_and_released():
+def test_contexts_are_lazy_and_freed():
     deflate = make()
     assert (deflate._encoder, deflate._decoder) == (None, None)
     payload = deflate.encode(b"hello" * 20)
@@ -423,11 +424,36 @@ def test_contexts_are_lazy_and_released():
     receiver.decode(payload)
     kept = receiver._decoder
     assert kept is not None
-    deflate.release()
-    receiver.release()
+    for each in (deflate, receiver):
+        each.rest()
+    assert deflate._encoder is not None  # it was used
+    for each in (deflate, receiver):
+        each.rest()
     assert deflate._encoder is None
     assert receiver._decoder is kept  # the peer may still refer to it
     assert receiver.decode(deflate.encode(b"hello" * 20)) == b"hello" * 20
+
+
+def test_d2_what_an_idle_connection_holds():
+    """At most 60 KiB with the windows that a server asks for, and 16 when it rests."""
+    options = DeflateOptions()
+    parameters = DeflateParameters(False, False, 12, 12)
+    payload = Deflate(parameters, options).encode(b"hello" * 20)
+    some = [Deflate(parameters, options) for _ in range(50)]
+    tracemalloc.start()
+    try:
+        for deflate in some:
+            deflate.encode(b"hello" * 20)
+            deflate.decode(payload)
+        used = tracemalloc.get_traced_memory()[0] / 50
+        for _ in range(2):
+            for deflate in some:
+                deflate.rest()
+        idle = tracemalloc.get_traced_memory()[0] / 50
+    finally:
+        tracemalloc.stop()
+    assert 20 << 10 < used < 60 << 10, f"{used / 1024:.0f} KiB in use"
+    assert idle < 16 << 10, f"{idle / 1024:.0f} KiB idle"
 
 
 def test_nothing_is_held_between_messages_without_takeover():

@@ -214,6 +214,7 @@ class Deflate:
         "_encoder",
         "_options",
         "_streams",
+        "_used",
         "parameters",
         "threshold",
     )
@@ -228,6 +229,7 @@ class Deflate:
         self._encoder: Any = None
         self._decoder: Any = None
         self._broken = False
+        self._used = False
         self._streams = 0
 
     def __repr__(self) -> str:
@@ -256,6 +258,7 @@ class Deflate:
         # Whatever goes wrong below, what this encoder holds is lost to the receiver.
         # A new one needs nothing of the old one, even in the middle of a message.
         self._encoder = None
+        self._used = True
         if encoder is None:
             make = options._borrow if local_no_takeover else options._compressor
             encoder = make(bits)
@@ -450,13 +453,15 @@ class Deflate:
                         break
         return decoder
 
-    def release(self) -> None:
+    def rest(self) -> None:
         """
-        Free the memory of an idle connection, as far as the agreement allows.
+        Free what we compress with, if it was not used since the last call.
 
-        What we compress next starts afresh; what the peer compresses may go on from
-        what it sent before, so that context stays. Call it between messages.
+        To be called now and then. What we compress next starts afresh, which any
+        message may, even in its middle: it refers to nothing then. What the peer
+        compresses next may refer to what it sent before, so that context stays, unless
+        the peer agreed to forget each message; then there is none between messages.
         """
-        self._encoder = None
-        if self.parameters.remote_no_context_takeover:
-            self._decoder = None
+        if not self._used:
+            self._encoder = None
+        self._used = False

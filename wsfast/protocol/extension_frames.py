@@ -119,6 +119,11 @@ class Chain:
         """Tell whether a message of so many octets is worth compressing."""
         return self._deflate is not None and self._deflate.deflate.wants(size)
 
+    def rest(self) -> None:
+        """Free what is compressed with, if it was not used since the last call."""
+        if self._deflate is not None:
+            self._deflate.deflate.rest()
+
     def encode(self, data: bytes, final: bool = True) -> bytes:
         """Leave the payload to :meth:`encode_frame`."""
         return data

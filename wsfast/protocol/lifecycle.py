@@ -542,6 +542,8 @@ class Lifecycle:
         if now >= self._ping_at:
             self._ping_at = self._next_ping(now)
             self._pinged_at = now
+            if self.deflate is not None:
+                self.deflate.rest()
             if self._pong_due <= 0 and options.ping_timeout > 0:
                 self._pong_due = now + options.ping_timeout
             if self.writer.queued <= options.write_high:
