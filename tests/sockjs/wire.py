@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import uuid
 from dataclasses import dataclass, field
@@ -32,6 +33,18 @@ class Wire:
         **fields: str,
     ) -> Response:
         """Send a request, and return its response as far as the head."""
+        self.begin(method, path, body, version, **fields)
+        return self.response(method)
+
+    def begin(
+        self,
+        method: str,
+        path: str,
+        body: str | bytes | None = None,
+        version: str = "1.1",
+        **fields: str,
+    ) -> None:
+        """Send a request."""
         octets = body.encode() if isinstance(body, str) else body or b""
         lines = [f"{method} {path} HTTP/{version}", f"Host: 127.0.0.1:{self._port}"]
         lines += [f"{name.replace('_', '-')}: {text}" for name, text in fields.items()]
@@ -39,9 +52,13 @@ class Wire:
             lines.append(f"Content-Length: {len(octets)}")
         head = "\r\n".join([*lines, "", ""])
         self._socket.sendall(head.encode("latin-1") + octets)
-        return self._response(method)
 
-    def _response(self, method: str) -> Response:
+    def fileno(self) -> int:
+        """Return the descriptor of the connection."""
+        return self._socket.fileno()
+
+    def response(self, method: str) -> Response:
+        """Return the response to the request that was sent, as far as the head."""
         line = self._line()
         response = Response(self, line[5:8], int(line.split()[1]))
         while line := self._line():
@@ -77,6 +94,14 @@ class Wire:
         """Cut the connection."""
         self._input.close()
         self._socket.close()
+
+
+def first_to_answer(wires: list[Wire]) -> Wire:
+    """Wait until there is an answer on one of some connections; return that one."""
+    readable, _, _ = select.select(wires, [], [], DEADLINE_S)
+    assert readable, "no answer"
+    wire: Wire = readable[0]
+    return wire
 
 
 @dataclass

@@ -16,7 +16,7 @@ from ..asgi.exchange import (
     origin_allowed,
     path_of,
 )
-from ..attach.asgi import AsgiHost
+from ..attach.asgi import AsgiConnection, AsgiHost
 from ..engine import decode_sockjs
 from ..exceptions import InvalidHandshake
 from . import _pages as pages
@@ -349,6 +349,8 @@ class SockJS:
             await self._not_found(exchange)
             return
         fields = self._fields(exchange, transport.cors)
+        if transport is JSONP:
+            fields.append(("x-content-type-options", "nosniff"))
         listener = Listener(transport, session, exchange, fields, callback)
         await listener.serve(self.options)
 
@@ -401,6 +403,8 @@ class SockJS:
         finally:
             self._sockets.discard(session)
             session.driver.cancel(session)
+            if isinstance(connection, AsgiConnection):  # nobody else flushes it
+                await connection.wait_closed()
 
     def _kind_of_socket(self, scope: Scope) -> type[RawSession] | None:
         path = self._path_below(scope)
@@ -427,9 +431,13 @@ def _payload(exchange: Exchange, data: bytes) -> bytes | str:
     if kind != "application/x-www-form-urlencoded":
         return data
     try:
-        pairs = parse_qsl(data.decode(), keep_blank_values=True, max_num_fields=16)
+        text = data.decode()
     except UnicodeDecodeError:
         raise ValueError("Broken JSON encoding.") from None
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=16)
+    except ValueError:  # more fields than any client sends
+        raise ValueError("Payload expected.") from None
     return dict(pairs).get("d", "")
 
 
