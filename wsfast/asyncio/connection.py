@@ -135,9 +135,7 @@ class Connection(Outbound):
         self._resolve_drainers()
         self._end_by_hand(extras)
         closers, extras.closers = extras.closers, []
-        for closer in closers:
-            if not closer.done():
-                closer.set_result(None)
+        self._resolve(closers)
 
     def on_timer(self, now: float) -> float:
         """Look after keepalive and the closing handshake; called by the driver."""

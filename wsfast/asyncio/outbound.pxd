@@ -29,5 +29,7 @@ cdef class Outbound(Inbound):
 
     cdef object _may_send(self)
     cdef object _resolve_drainers(self)
+    cdef object _resolve(self, list waiting)
+    cpdef object send_octets(self, object frame)
     cdef Extras _more(self)
     cdef object _end_by_hand(self, Extras extras)

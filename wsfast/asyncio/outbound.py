@@ -8,11 +8,12 @@ what is awaited is room in the output.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from ..exceptions import ConcurrencyError
 from .inbound import Inbound
+from .prepared import GONE, QUEUED, SLOW
 from .waiter import DONE, DROPPED, Later
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..protocol.http import Response
     from .connection import Connection
+    from .prepared import Prepared
 
 __all__ = ["Outbound"]
 
@@ -36,8 +38,8 @@ class Extras:
 
     Attributes:
         pings: Pings that wait for their pongs: by payload, the future and the time.
-        drainers: Futures of those that wait for room in the output.
-        closers: Futures of those that wait for the end.
+        drainers: Futures, and callbacks, of those that wait for room in the output.
+        closers: Futures, and callbacks, of those that wait for the end.
         fragmenting: Future of the end of the fragmented message that is being sent, or
             of the last one that waits for its turn.
         by_hand: The same for a message that is sent by ``send(fin=False)``.
@@ -50,8 +52,8 @@ class Extras:
 
     def __init__(self) -> None:
         self.pings: dict[bytes, tuple[asyncio.Future[float], float]] = {}
-        self.drainers: list[asyncio.Future[None]] = []
-        self.closers: list[asyncio.Future[None]] = []
+        self.drainers: list[asyncio.Future[None] | Callable[[], object]] = []
+        self.closers: list[asyncio.Future[None] | Callable[[], object]] = []
         self.fragmenting: asyncio.Future[None] | None = None
         self.by_hand: asyncio.Future[None] | None = None
         self.behind: list[tuple[int, Any, bool | None]] = []
@@ -90,9 +92,15 @@ class Outbound(Inbound):
         if extras is None:
             return
         drainers, extras.drainers = extras.drainers, []
-        for drainer in drainers:
-            if not drainer.done():
-                drainer.set_result(None)
+        self._resolve(drainers)
+
+    def _resolve(self, waiting: list[Any]) -> None:
+        """Tell those who wait for something that it is there."""
+        for one in waiting:
+            if callable(one):
+                self.link.driver.loop.call_soon(one)
+            elif not one.done():
+                one.set_result(None)
 
     def _wrote(self) -> None:
         """Have what was queued flushed: at the pass's end, or at once if it is much."""
@@ -363,6 +371,56 @@ class Outbound(Inbound):
             return
         self.writer.raw(frame)
         self._wrote()
+
+    def offer(self, prepared: Prepared, limit: int = -1) -> int:
+        """
+        Queue a message that many get, unless too much waits; see ``wsfast.hub``.
+
+        Args:
+            prepared: The message.
+            limit: Octets; -1 for the high-water mark.
+
+        Returns:
+            ``QUEUED``; ``SLOW`` if more octets wait to be sent; ``GONE`` if the
+            connection is not open.
+
+        Raises:
+            SlowConsumer: ``limit`` is above ``max_send_buffer``, and so is what waits.
+
+        """
+        if self.ready_state != _OPEN:
+            return GONE
+        if self.writer.queued > (self.options.write_high if limit < 0 else limit):
+            return SLOW
+        extras = self._extras
+        if (
+            self.deflate is not None
+            or self.client
+            or (extras is not None and extras.fragmenting is not None)
+        ):
+            prepared.send_to(cast("Connection", self))
+        else:
+            self.send_octets(prepared.plain or prepared.make_plain())
+        return QUEUED
+
+    def when_drained(self, callback: Callable[[], object]) -> None:
+        """
+        Have a callback called once, soon, when there is room in the output.
+
+        It is called as well when the connection has ended.
+        """
+        if self.ready_state == _CLOSED or self.writer.queued <= self.options.write_low:
+            self.link.driver.loop.call_soon(callback)
+        else:
+            self._was_high = True
+            self._more().drainers.append(callback)
+
+    def when_closed(self, callback: Callable[[], object]) -> None:
+        """Have a callback called once, soon, when the connection has ended."""
+        if self.ready_state == _CLOSED:
+            self.link.driver.loop.call_soon(callback)
+        else:
+            self._more().closers.append(callback)
 
     async def drain(self) -> None:
         """

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
     from .connection import Connection
 
-__all__ = ["Prepared"]
+__all__ = ["GONE", "QUEUED", "SLOW", "Prepared"]
+
+#: What becomes of a message that a connection is offered.
+QUEUED, SLOW, GONE = range(3)
 
 
 class Prepared:
@@ -35,7 +38,7 @@ class Prepared:
 
     """
 
-    __slots__ = ("_compress", "_frames", "message", "opcode", "payload")
+    __slots__ = ("_compress", "_frames", "message", "opcode", "payload", "plain")
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Prepared:
             raise TypeError("data must be str or bytes")
         self._compress = compress
         self._frames: dict[Hashable, bytes] = {}
+        self.plain: bytes | None = None  # the frame of a server, without extensions
 
     def send_to(self, connection: Connection) -> None:
         """
@@ -87,8 +91,10 @@ class Prepared:
                 connection.send_octets(frame)
                 deflate.sent_alone()
                 return
-        frame = self._frames.get(None)
-        if frame is None:
-            frame = engine.encode_frame(self.opcode, self.payload)
-            self._frames[None] = frame
-        connection.send_octets(frame)
+        connection.send_octets(self.plain or self.make_plain())
+
+    def make_plain(self) -> bytes:
+        """Return the frame that a server sends without any extension."""
+        if self.plain is None:
+            self.plain = engine.encode_frame(self.opcode, self.payload)
+        return self.plain

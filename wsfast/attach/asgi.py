@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from ..asyncio.prepared import GONE, QUEUED, SLOW, Prepared
 from ..asyncio.waiter import Later
 from ..exceptions import (
     ConcurrencyError,
@@ -34,6 +35,8 @@ _NORMAL = (1000, 1001, 1005)
 
 #: Octets that may wait for the server to take them.
 MAX_SEND_BUFFER = 1 << 20
+#: Octets that wait for the server above which the client counts as slow.
+WRITE_LIMIT = 64 * 1024
 
 
 class AsgiHost:
@@ -139,6 +142,7 @@ class AsgiConnection:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[tuple[dict[str, Any], int]] = deque()
         self._sending = asyncio.Lock()
+        self._drainers: list[Callable[[], object]] = []
         self._sender: asyncio.Task[None] | None = None
         self._receiving = False
         self._rcvd: Close | None = None
@@ -249,6 +253,29 @@ class AsgiConnection:
                     self.buffered_amount = max(self.buffered_amount - size, 0)
                     if self._queue:
                         self._loop.call_soon(self._send_unawaited)
+                    else:
+                        self._drained()
+
+    def _drained(self) -> None:
+        drainers, self._drainers = self._drainers, []
+        for callback in drainers:
+            self._loop.call_soon(callback)
+
+    def offer(self, message: Prepared, limit: int) -> int:
+        """Queue a message that many get; see :class:`wsfast.hub.Member`."""
+        if self.ready_state != OPEN:
+            return GONE
+        if self.buffered_amount > (WRITE_LIMIT if limit < 0 else limit):
+            return SLOW
+        self.send(message.payload, message.opcode == 1)
+        return QUEUED
+
+    def when_drained(self, callback: Callable[[], object]) -> None:
+        """Have a callback called once, soon, when the server has taken everything."""
+        if self._queue or self._sending.locked():
+            self._drainers.append(callback)
+        else:
+            self._loop.call_soon(callback)
 
     # ---- the end ----
 

@@ -10,11 +10,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..asyncio.client import connect
+from ..asyncio.prepared import GONE, QUEUED, SLOW, Prepared
 from ..asyncio.waiter import DONE, Later
 from ..exceptions import ConcurrencyError, ConnectionClosed, ConnectionClosedError
 from ..protocol.headers import HeadersLike
 from .adopted import AiohttpHost, SocketHost, StreamsHost
-from .asgi import AsgiHost
+from .asgi import WRITE_LIMIT, AsgiHost
 from .events import OPEN, TAKEN, Target
 from .terms import Terms, names_of
 
@@ -85,6 +86,8 @@ class WebSocket(Target):
         self._host = host
         self._opening = False
         self.response: Any = None
+        self._drainers: list[Callable[[], object]] = []
+        self._closers: list[Callable[[], object]] = []
 
     @classmethod
     def from_aiohttp(
@@ -253,6 +256,9 @@ class WebSocket(Target):
         except ConnectionClosed as exc:
             self._ended(exc)
             return
+        drainers, self._drainers = self._drainers, []
+        for callback in drainers:
+            connection.when_drained(callback)
         if self._end is not None:
             connection.close(*self._end)
         await self._answer("on_open")
@@ -394,6 +400,42 @@ class WebSocket(Target):
             if callback is not None:
                 done.value.add_done_callback(_when_answered(callback))
         return True
+
+    # ---- as a member of a topic, see wsfast.hub ----
+
+    def offer(self, message: Prepared, limit: int = -1) -> int:
+        """Queue a message that many get; see :class:`wsfast.hub.Member`."""
+        connection = self._connection
+        if connection is not None and not self._waiting:
+            taken: int = connection.offer(message, limit)
+            return taken
+        if self._failure is not None or self._end is not None:
+            return GONE
+        if self._waiting_size > (WRITE_LIMIT if limit < 0 else limit):
+            return SLOW
+        self._wait(message.payload, message.opcode == 1, None)
+        return QUEUED
+
+    def when_drained(self, callback: Callable[[], object]) -> None:
+        """Have a callback called once, soon, when there is room in the output."""
+        if self._connection is not None:
+            self._connection.when_drained(callback)
+        else:
+            self._drainers.append(callback)
+
+    def when_closed(self, callback: Callable[[], object]) -> None:
+        """Have a callback called once, soon, when it has ended."""
+        if self._told:
+            asyncio.get_running_loop().call_soon(callback)
+        else:
+            self._closers.append(callback)
+
+    def _ended(self, exc: BaseException) -> None:
+        Target._ended(self, exc)
+        callbacks = self._drainers + self._closers
+        self._drainers, self._closers = [], []
+        for callback in callbacks:
+            asyncio.get_running_loop().call_soon(callback)
 
     # ---- the end ----
 

@@ -17,6 +17,7 @@ from ..protocol.headers import HeadersLike
 from ..protocol.heads import DEFAULT_LIMITS, Limits
 from ..protocol.http import Request, build_response
 from ._hosts import AiohttpHost, ASGIHost, Host, StreamHost
+from ._member import TopicMember
 from ._requests import Asked, asked_of, response_fields
 from .exceptions import EventSourceClosed
 from .history import EncodedEvent, History
@@ -41,7 +42,7 @@ REPLAY_SIZE = 64 * 1024
 Overflow = Literal["close", "drop", "wait"]
 
 
-class EventSource:
+class EventSource(TopicMember):
     """
     An event stream, as the server of an ASGI application sees it (WHATWG HTML §9.2).
 
