@@ -19,9 +19,10 @@ collect_ignore_glob = [] if importlib.util.find_spec("uvicorn") else ["test_*.py
 
 WAIT_S = 20
 
-#: How WebSockets reach the server: our connection over the reactor, or over a
-#: transport; the events of another WebSocket class of uvicorn's.
-HOSTS = ("reactor", "transport", "events")
+#: How WebSockets reach the server: our connection, over the reactor; the events of
+#: another WebSocket class of uvicorn's. Those against other libraries have a third,
+#: "transport", our connection over one of asyncio's.
+HOSTS = ("reactor", "events")
 
 
 class Recorder(engineio.Listener):
@@ -104,7 +105,7 @@ class Place:
     A server, and clients of it that know nothing of Engine.IO.
 
     Args:
-        host: One of HOSTS.
+        host: One of HOSTS, or "transport".
 
     """
 

@@ -15,7 +15,7 @@ SENT = ["hello", "é漢🚀", b"\x00\xff\x1e\x07", "x" * 100_000]
 SENT += [str(n) for n in range(100)]
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", [*HOSTS, "transport"])
 @pytest.mark.parametrize("way", WAYS)
 async def test_their_client(host, way):
     import aiohttp

@@ -45,6 +45,19 @@ ELSEWHERE = {
         "socketio/test_parser.py test_l1_bad_packets_of_msgpack",
         "socketio/test_server.py test_l1_bad_packet_ends_that_client_only",
     ],
+    "L-2": [
+        "engineio/test_packets.py test_l2_packets_of_a_payload",
+        "engineio/test_packets.py test_l2_time_grows_with_the_length",
+        "engineio/test_packets.py test_l2_garbage_is_refused_or_packets",
+        "engineio/test_limits.py test_max_http_buffer_size",
+        "engineio/test_limits.py test_l2_max_packets",
+        "engineio/test_limits.py test_l2_slow_poller",
+    ],
+    "L-3": [
+        "engineio/test_upgrade.py test_l3_identifiers",
+        "engineio/test_upgrade.py test_l3_second_websocket_while_one_is_tried",
+        "engineio/test_upgrade.py test_l3_session_of_another_transport",
+    ],
     "L-5": [
         "engine/test_events.py test_l5_newlines_are_refused",
         "engine/test_events.py test_l5_whatever_is_sent_arrives_as_one_event",

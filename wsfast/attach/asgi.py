@@ -29,7 +29,7 @@ from .terms import names_of
 if TYPE_CHECKING:
     from .websocket import WebSocket
 
-__all__ = ["AsgiConnection", "AsgiHost"]
+__all__ = ["AsgiConnection", "AsgiHost", "is_over"]
 
 _NORMAL = (1000, 1001, 1005)
 
@@ -178,7 +178,7 @@ class AsgiConnection:
         text = event.get("text")
         message: str | bytes = event["bytes"] if text is None else text
         limit = self._max_size
-        if limit is not None and _is_over(message, limit):
+        if limit is not None and is_over(message, limit):
             self._cause = PayloadTooBig(f"over {limit} octets")
             await self.close(1009, f"over {limit} octets")
             raise self.closed_error()
@@ -325,7 +325,8 @@ class AsgiConnection:
         return None if close is None else close.reason
 
 
-def _is_over(message: str | bytes, limit: int) -> bool:
+def is_over(message: str | bytes, limit: int) -> bool:
+    """Tell whether a message has more octets than a limit allows."""
     if len(message) > limit:
         return True
     if isinstance(message, bytes) or len(message) * 4 <= limit:

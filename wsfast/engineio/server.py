@@ -20,7 +20,7 @@ from .exceptions import ErrorCode, Refused
 from .polling import answer
 from .request import Request
 from .session import Socket
-from .websocket import WebSocketTransport
+from .websocket import LimitedTransport, WebSocketTransport
 from .wheel import Wheel
 
 __all__ = ["Server"]
@@ -202,9 +202,12 @@ class Server:
     @property
     def listener(self) -> type[WebSocketTransport]:
         """What :func:`wsfast.serve` takes as its handler; :meth:`serve` does more."""
+        return self._transport(LimitedTransport)
+
+    def _transport(self, kind: type[WebSocketTransport]) -> type[WebSocketTransport]:
         server = self
 
-        class Transport(WebSocketTransport):
+        class Transport(kind):  # type: ignore[misc,valid-type]
             __slots__ = ()
 
             def __init__(self) -> None:
@@ -226,19 +229,12 @@ class Server:
         kwargs.setdefault("max_size", self.max_http_buffer_size)
         hooks = WebSocketHooks(self)
         return serve(
-            self.listener,
+            self._transport(WebSocketTransport),
             *args,
             process_request=hooks.process_request,
             process_response=hooks.process_response,
             **kwargs,
         )
-
-    def limit(self, connection: Any) -> None:
-        """Have the parser of a connection that is open already know the limit."""
-        limit = self.max_http_buffer_size
-        given = connection.options.max_size
-        if limit is not None and (given < 0 or given > limit):
-            connection.parser.max_size = limit
 
     def close(self) -> None:
         """End all sessions."""

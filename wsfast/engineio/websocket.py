@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from ..asyncio.listener import Listener
+from ..attach.asgi import is_over
 from ..exceptions import ConnectionClosed
 from ._packets import CLOSE, PING, PONG, UPGRADE
 from .exceptions import Refused
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from .server import Server
     from .session import Socket
 
-__all__ = ["Upgrade", "WebSocketTransport"]
+__all__ = ["LimitedTransport", "Upgrade", "WebSocketTransport"]
 
 #: Seconds between answers to the polls of a client that is changing to a WebSocket.
 POLL_S: Final = 0.1
@@ -54,7 +55,6 @@ class WebSocketTransport(Listener):
         try:
             if request is None:
                 request = Request.of_connection(ws)
-                server.limit(ws)
                 socket = server.verify(request)
                 self._id = getattr(ws, "engineio_id", None)
             else:
@@ -123,11 +123,28 @@ class WebSocketTransport(Listener):
             upgrade.over()
         socket, self.socket, self._on_message = self.socket, None, None
         if socket is not None:
-            sent = getattr(ws, "close_sent", None)
-            wrong = sent is not None and sent.code not in (1000, 1001, code)
+            error = ws.closed_error()
+            ours = error.sent is not None and not error.rcvd_then_sent
+            wrong = ours and error.sent.code not in (1000, 1001)
             socket.end(
                 "transport error" if wrong else "transport close", (code, reason)
             )
+
+
+class LimitedTransport(WebSocketTransport):
+    """The same where the connection has another limit than ours."""
+
+    __slots__ = ()
+
+    def on_message(self, ws: Any, message: str | bytes) -> None:
+        """Take a packet, if it is not too long."""
+        limit = self.server.max_http_buffer_size
+        if limit is None or not is_over(message, limit):
+            super().on_message(ws, message)
+        elif self.socket is not None:
+            self.socket.end("transport error", f"over {limit} octets", code=1009)
+        else:
+            ws.close(1009, f"over {limit} octets")
 
 
 class Upgrade(Timed):
