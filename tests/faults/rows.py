@@ -12,7 +12,7 @@ from __future__ import annotations
 COUNTS = {"H": 17, "F": 17, "U": 3, "D": 7, "C": 18, "K": 10}
 
 ROWS = [f"{kind}-{n}" for kind, most in COUNTS.items() for n in range(1, most + 1)]
-ROWS += ["L-1", "L-5", "L-6", "L-9"]
+ROWS += ["L-1", "L-2", "L-3", "L-5", "L-6", "L-9"]
 
 #: row -> tests, each as its file below ``tests`` and a name in it
 ELSEWHERE = {
