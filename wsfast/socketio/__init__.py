@@ -2,13 +2,16 @@
 Socket.IO 5, server and client: namespaces, rooms, acknowledgements, recovery.
 
 :class:`Server` is an ASGI application. Its methods are those of python-socketio where
-that has them.
+that has them. :class:`Client` is for asyncio, :class:`SyncClient` for threads, and
+:func:`io` as JavaScript has it.
 """
 
 from __future__ import annotations
 
 from .adapter import Adapter
 from .classes import AsyncNamespace
+from .client import Client, io
+from .client_socket import ClientSocket
 from .exceptions import (
     AckTimeout,
     ConnectionError,  # noqa: A004
@@ -17,28 +20,35 @@ from .exceptions import (
     SocketIOError,
     TooManyRooms,
 )
+from .manager import Manager
 from .namespace import Namespace, ParentNamespace
 from .packet import Packet, PacketError
 from .parser import JSONParser, Parser, parser_of
 from .recovery import ConnectionStateRecovery
 from .server import Server
 from .socket import Handshake, Socket
+from .sync_client import SyncClient
 from .targets import Operator
 
-#: The name that python-socketio has for it.
+#: The names that python-socketio has for them.
 AsyncServer = Server
+AsyncClient = Client
 
 __all__ = [
     "AckTimeout",
     "Adapter",
+    "AsyncClient",
     "AsyncNamespace",
     "AsyncServer",
+    "Client",
+    "ClientSocket",
     "ConnectionError",
     "ConnectionRefusedError",
     "ConnectionStateRecovery",
     "Disconnected",
     "Handshake",
     "JSONParser",
+    "Manager",
     "Namespace",
     "Operator",
     "Packet",
@@ -48,6 +58,8 @@ __all__ = [
     "Server",
     "Socket",
     "SocketIOError",
+    "SyncClient",
     "TooManyRooms",
+    "io",
     "parser_of",
 ]
