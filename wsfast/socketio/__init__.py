@@ -12,6 +12,7 @@ from .adapter import Adapter
 from .classes import AsyncNamespace
 from .client import Client, io
 from .client_socket import ClientSocket
+from .cluster import Cluster
 from .exceptions import (
     AckTimeout,
     ConnectionError,  # noqa: A004
@@ -25,6 +26,7 @@ from .namespace import Namespace, ParentNamespace
 from .packet import Packet, PacketError
 from .parser import JSONParser, Parser, parser_of
 from .recovery import ConnectionStateRecovery
+from .remote import RemoteSocket
 from .server import Server
 from .socket import Handshake, Socket
 from .sync_client import SyncClient
@@ -42,6 +44,7 @@ __all__ = [
     "AsyncServer",
     "Client",
     "ClientSocket",
+    "Cluster",
     "ConnectionError",
     "ConnectionRefusedError",
     "ConnectionStateRecovery",
@@ -55,6 +58,7 @@ __all__ = [
     "PacketError",
     "ParentNamespace",
     "Parser",
+    "RemoteSocket",
     "Server",
     "Socket",
     "SocketIOError",

@@ -35,6 +35,9 @@ class Adapter:
 
     """
 
+    #: Whether it may know of clients that are not here.
+    clustered = False
+
     def __init__(self, namespace: Namespace) -> None:
         self.namespace = namespace
         self.rooms: dict[str, dict[Socket, None]] = {}

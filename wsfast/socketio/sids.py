@@ -121,7 +121,8 @@ class Sids:
             except_: Ids or rooms that are left out.
             skip_sid: The same.
             namespace: The namespace, ``"/"`` by default.
-            callback: Called with the reply of each recipient.
+            callback: Called with the reply of each recipient; then they are those of
+                this node alone.
             volatile: Leave out whoever is not ready for more.
             compress: Whether to compress it; None to leave it to the server.
             local: Clients of this node alone.
@@ -151,7 +152,7 @@ class Sids:
             return Operator(found.adapter, target).emit(event, *args)
         packet = event_packet(found.name, event, args)
         packet.id = found.next_id()
-        found.adapter.deliver(packet, target, callback)
+        found.adapter.deliver(packet, target, callback)  # of this node
         return DONE
 
     def send(self, *args: Any, **options: Any) -> Awaitable[Any]:
@@ -183,8 +184,16 @@ class Sids:
         recipient = to if to is not None else sid
         if recipient is None:
             raise ValueError("call() needs a client: to=")
-        socket = self.socket(recipient, namespace)
-        return await socket.call(event, *args, timeout=timeout)
+        found = self._of(namespace)
+        socket = found.get(recipient)
+        if socket is None and found.adapter.clustered:
+            target = Target(frozenset((recipient,)), timeout=timeout)
+            replies = await Operator(found.adapter, target).emit_with_ack(event, *args)
+            if replies:
+                return replies[0]
+        return await self.socket(recipient, namespace).call(
+            event, *args, timeout=timeout
+        )
 
     async def emit_with_ack(
         self,
@@ -223,14 +232,22 @@ class Sids:
             TooManyRooms: That is more than ``max_rooms_per_conn``.
 
         """
-        self.socket(sid, namespace).join(room)
+        found = self._of(namespace)
+        if found.adapter.clustered and found.get(sid) is None:
+            found.to(sid).sockets_join(room)
+        else:
+            self.socket(sid, namespace).join(room)
         return DONE
 
     def leave_room(
         self, sid: str, room: str, namespace: str | None = None
     ) -> Awaitable[None]:
         """Have a client leave a room."""
-        self.socket(sid, namespace).leave(room)
+        found = self._of(namespace)
+        if found.adapter.clustered and found.get(sid) is None:
+            found.to(sid).sockets_leave(room)
+        else:
+            self.socket(sid, namespace).leave(room)
         return DONE
 
     join, leave = enter_room, leave_room
@@ -279,9 +296,12 @@ class Sids:
         self, sid: str, namespace: str | None = None, *, close: bool = False
     ) -> Awaitable[None]:
         """Have a client leave a namespace; if there is none of this id, do nothing."""
-        socket = self._of(namespace).find(sid)
+        found = self._of(namespace)
+        socket = found.find(sid)
         if socket is not None:
             socket.disconnect(close)
+        elif found.adapter.clustered:
+            found.to(sid).disconnect_sockets(close)
         return DONE
 
     # ---- as python-socketio ----

@@ -1,0 +1,202 @@
+"""Two nodes: rooms, replies and questions over a bus in memory, and over Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from tests.hub.daemons import daemon, redis_command
+from tests.socketio.conftest import Place, until
+from wsfast import socketio
+from wsfast.hub import MemoryBus
+from wsfast.hub.redis import RedisBus
+
+
+class Node:
+    """A server, its clients and its line to the others."""
+
+    def __init__(self, sio, cluster, place):
+        self.sio, self.cluster, self.place = sio, cluster, place
+
+
+@pytest.fixture(scope="module")
+def redis():
+    """Return the port of a Redis."""
+    with daemon(redis_command) as server:
+        yield server.port
+
+
+BUSES = [
+    "memory",
+    pytest.param("redis", marks=pytest.mark.needs("redis-server")),
+]
+
+
+@pytest.fixture(params=BUSES)
+async def nodes(request):
+    """Return two nodes that know of each other."""
+    made = []
+    async with contextlib.AsyncExitStack() as stack:
+        if request.param == "redis":
+            port = request.getfixturevalue("redis")
+            buses = [RedisBus(f"redis://127.0.0.1:{port}") for _ in range(2)]
+        else:
+            buses = [MemoryBus()] * 2
+        for bus in dict.fromkeys(buses):
+            await bus.start()
+            stack.push_async_callback(bus.close)
+        for bus in buses:
+            cluster = socketio.Cluster(bus, timeout=5)
+            await stack.enter_async_context(cluster)
+            sio = socketio.Server(adapter=cluster)
+            sio.on("echo", lambda sid, *args: args)
+            place = Place()
+            await stack.enter_async_context(place.stack)
+            await place.start(sio)
+            made.append(Node(sio, cluster, place))
+        for node in made:
+            await until(lambda node=node: len(node.cluster.presence.nodes) == 1)
+            await node.sio.of("/").start()
+            await node.cluster.bus.synced()
+        yield made
+
+
+async def test_events_reach_the_clients_of_both_nodes(nodes):
+    one, two = nodes
+    a, _ = await one.place.client()
+    b, b_sid = await two.place.client()
+    one.sio.emit("all", 1, b"x")
+    for raw in (a, b):
+        assert await raw.recv() == '51-["all",1,{"_placeholder":true,"num":0}]'
+        assert await raw.recv() == b"x"
+    one.sio.emit("far", to=b_sid)
+    assert await b.recv() == '2["far"]'
+    two.sio.emit("but", except_=b_sid)
+    assert await a.recv() == '2["but"]'
+    two.sio.emit("local", local=True)
+    assert await b.recv() == '2["local"]'
+    assert await a.call("echo") == []  # and nothing else came
+
+
+async def test_rooms_and_disconnecting(nodes):
+    one, two = nodes
+    a, a_sid = await one.place.client()
+    b, b_sid = await two.place.client()
+    one.sio.of("/").sockets_join("room")
+    one.sio.enter_room(b_sid, "far")
+    await until(lambda: two.sio.rooms(b_sid) == sorted([b_sid, "far", "room"]))
+    two.sio.emit("room", room="room")
+    assert await a.recv() == '2["room"]'
+    assert await b.recv() == '2["room"]'
+    two.sio.socket(b_sid).to("room").emit("others")
+    assert await a.recv() == '2["others"]'
+    two.sio.close_room("room")
+    one.sio.leave_room(b_sid, "far")
+    await until(lambda: not one.sio.of("/").adapter.rooms)
+    await until(lambda: not two.sio.of("/").adapter.rooms)
+    two.sio.disconnect(a_sid)
+    assert await a.recv() == "1"
+    one.sio.of("/").disconnect_sockets(close=True)
+    await b.ended()
+
+
+async def test_fetch_sockets(nodes):
+    one, two = nodes
+    _, a_sid = await one.place.client()
+    b, b_sid = await two.place.client(auth={"token": 1})
+    two.sio.socket(b_sid).data.update(user="eva", secret=object())
+    two.sio.enter_room(b_sid, "room")
+    found = {each.id: each for each in await one.sio.of("/").fetch_sockets()}
+    assert set(found) == {a_sid, b_sid}
+    assert found[a_sid] is one.sio.socket(a_sid)
+    far = found[b_sid]
+    assert (far.rooms, far.data) == ({b_sid, "room"}, {"user": "eva"})
+    assert far.handshake["auth"] == {"token": 1}
+    assert await one.sio.of("/").local.fetch_sockets() == [found[a_sid]]
+    assert [each.id for each in await one.sio.to("room").fetch_sockets()] == [b_sid]
+    assert await one.cluster(one.sio.of("/")).server_count() == 2
+    far.emit("hello")
+    assert await b.recv() == '2["hello"]'
+    far.join("more")
+    far.leave("room")
+    await until(lambda: two.sio.rooms(b_sid) == sorted([b_sid, "more"]))
+    asked = asyncio.ensure_future(far.call("q", timeout=20))
+    message = await b.recv()
+    await b.send(f"3{message[1 : message.index('[')]}[7]")
+    assert await asked == 7
+    far.disconnect()
+    assert await b.recv() == "1"
+
+
+async def reply(raw, *values):
+    """Answer the next event."""
+    message = await raw.recv()
+    assert message[0] == "2"
+    number = message[1 : message.index("[")]
+    await raw.send(f"3{number}{list(values)}".replace("'", '"'))
+
+
+async def test_replies_of_all_clients(nodes):
+    one, two = nodes
+    a, _ = await one.place.client()
+    b, b_sid = await two.place.client()
+    c, _ = await two.place.client()
+    asked = asyncio.ensure_future(one.sio.emit_with_ack("q", 1, timeout=20))
+    for n, raw in enumerate((a, b, c)):
+        await reply(raw, n)
+    assert sorted(await asked) == [0, 1, 2]
+    asked = asyncio.ensure_future(one.sio.call("q", to=b_sid, timeout=20))
+    await reply(b, "x", "y")
+    assert await asked == ("x", "y")
+    asked = asyncio.ensure_future(one.sio.emit_with_ack("q", timeout=1))
+    await reply(a, 1)
+    await reply(b, 2)
+    with pytest.raises(socketio.AckTimeout, match="2 of 3") as caught:
+        await asked
+    assert sorted(caught.value.responses) == [1, 2]
+    asked = asyncio.ensure_future(one.sio.emit_with_ack("q", to=b_sid, timeout=20))
+    assert (await b.recv())[0] == "2"
+    await b.ws.close()  # it goes instead
+    assert await asked == []
+
+
+async def test_server_side_events(nodes):
+    one, two = nodes
+    seen = []
+    for number, node in enumerate(nodes):
+
+        @node.sio.of("/").on_server_side("how many")
+        async def how_many(what, number=number):
+            seen.append((number, what))
+            return number
+
+    one.sio.of("/").server_side_emit("how many", "cats")
+    await until(lambda: seen == [(1, "cats")])
+    replies = await two.sio.of("/").server_side_emit_with_ack("how many", "dogs")
+    assert replies == [0]
+
+
+async def test_garbage_on_the_bus_does_no_harm(nodes, caplog):
+    one, two = nodes
+    a, _ = await one.place.client()
+    channel = one.sio.of("/").adapter.channel
+    for octets in (b"", b"\xff", b"[]", b'[1,"x","event",{}]', b'[1,"x","event",7]'):
+        two.cluster.bus.publish(channel, octets)
+    two.sio.emit("fine")
+    assert await a.recv() == '2["fine"]'
+    assert caplog.records
+
+
+async def test_odd_names_of_namespaces(nodes):
+    _, two = nodes
+    for name in ("/a b\n", "/" + "ü" * 300):
+        clients = []
+        for node in nodes:
+            node.sio.of(name)
+            clients.append(await node.place.client(name))
+            await node.cluster.bus.synced()
+        two.sio.emit("e", namespace=name)
+        for raw, _ in clients:
+            assert (await raw.recv()).endswith('["e"]')

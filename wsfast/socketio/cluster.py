@@ -1,0 +1,351 @@
+"""Rooms over many nodes: :class:`Cluster`, on a bus of ``wsfast.hub``."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import quote
+
+from ..hub import Bus, Codec, EnvelopeError, Presence
+from .acks import Collected
+from .adapter import Adapter
+from .exceptions import AckTimeout
+from .handlers import logger
+from .packet import EVENT, Packet, PacketError
+from .remote import RemoteSocket, description_of
+from .targets import Target
+
+if TYPE_CHECKING:
+    from .namespace import Namespace
+
+__all__ = ["Cluster", "ClusterAdapter"]
+
+_TARGET: Final[dict[str, Any]] = {
+    "rooms": ([str], None),
+    "except": ([str], None),
+    "volatile": (bool, None),
+    "compress": (bool, None),
+}
+#: What nodes tell each other, with the types of its fields. A packet is what the parser
+#: makes of it: the nodes of a cluster have the same one.
+KINDS: Final[dict[str, dict[str, Any]]] = {
+    "event": {"text": (str, None), "octets": ([bytes], None), "ack": (str, None)}
+    | _TARGET,
+    "count": {"ack": str, "count": int},
+    "ack": {"ack": str, "text": (str, None), "octets": ([bytes], None)},
+    "join": {"names": [str], **_TARGET},
+    "leave": {"names": [str], **_TARGET},
+    "disconnect": {"close": bool, **_TARGET},
+    "raise": {"event": str, "args": list},
+}
+
+
+class Cluster:
+    """
+    What makes one server of those of many nodes; given to the server as ``adapter``.
+
+    Events to many, joining and leaving rooms, ``fetch_sockets()`` and so on reach the
+    clients of all nodes. Each node delivers to its own clients at once, bus or no bus;
+    what goes over the bus arrives at most once.
+
+    Args:
+        bus: The bus; it is started and closed by others.
+        presence: Who else is there; by default one of its own, which :meth:`start`
+            starts.
+        name: What channels begin with: the same on all nodes.
+        format: Of what goes over the bus; see :class:`wsfast.hub.Codec`.
+        max_size: Octets of it at most.
+        timeout: Seconds that ``fetch_sockets()`` waits for other nodes.
+
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        presence: Presence | None = None,
+        name: str = "wsfast:socketio",
+        format: Literal["json", "msgpack"] = "json",  # noqa: A002 - as of Codec
+        max_size: int = 1 << 20,
+        timeout: float = 5.0,
+    ) -> None:
+        self.bus = bus
+        self.name = name
+        self.timeout = timeout
+        self.own_presence = presence is None
+        if presence is None:
+            presence = Presence(bus, name=name, format=format, max_size=max_size)
+        self.presence = presence
+        self.codec = Codec(presence.node, KINDS, format=format, max_size=max_size)
+
+    def __call__(self, namespace: Namespace) -> ClusterAdapter:
+        """Return the adapter of a namespace."""
+        return ClusterAdapter(self, namespace)
+
+    async def start(self) -> None:
+        """Tell the others that this node is there."""
+        if self.own_presence:
+            await self.presence.start()
+
+    async def close(self) -> None:
+        """Tell the others that it has gone."""
+        if self.own_presence:
+            await self.presence.close()
+
+    async def __aenter__(self) -> Cluster:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+
+class ClusterAdapter(Adapter):
+    """
+    The rooms of a namespace on this node, and a line to those of the others.
+
+    Args:
+        cluster: The cluster.
+        namespace: The namespace.
+
+    """
+
+    clustered = True
+
+    def __init__(self, cluster: Cluster, namespace: Namespace) -> None:
+        super().__init__(namespace)
+        self.cluster = cluster
+        name = quote(namespace.name)
+        if len(name) > 256:
+            name = hashlib.sha256(name.encode()).hexdigest()
+        self.channel = f"{cluster.name}:{name}"
+        self._collected: dict[str, Collected] = {}
+        self._listening = False
+
+    async def start(self) -> None:
+        """Listen to the others."""
+        bus, presence = self.cluster.bus, self.cluster.presence
+        self._listening = True
+        bus.subscribe(self.channel, self._heard)
+        bus.subscribe(f"{self.channel}#{presence.node}", self._heard)
+        presence.answer(f"fetch {self.channel}", self._fetched)
+        presence.answer(f"raise {self.channel}", self._raised)
+
+    def close(self) -> None:
+        """Listen no longer."""
+        if self._listening:
+            self._listening = False
+            bus, presence = self.cluster.bus, self.cluster.presence
+            bus.unsubscribe(self.channel, self._heard)
+            bus.unsubscribe(f"{self.channel}#{presence.node}", self._heard)
+            presence.answer(f"fetch {self.channel}", None)
+            presence.answer(f"raise {self.channel}", None)
+
+    # ---- telling the others ----
+
+    def _tell(self, kind: str, to: str = "", **fields: Any) -> None:
+        channel = f"{self.channel}#{to}" if to else self.channel
+        octets = self.cluster.codec.encode(kind, **fields)
+        self.cluster.bus.publish(channel, octets)
+
+    def broadcast(self, packet: Packet, target: Target) -> None:
+        """Send an event to the clients of all nodes."""
+        if not target.local:
+            self._tell("event", **self._written(packet), **_fields(target))
+        self.deliver(packet, target)
+
+    async def broadcast_with_ack(self, packet: Packet, target: Target) -> list[Any]:
+        """Send an event to the clients of all nodes, and return all replies."""
+        if target.local:
+            return await super().broadcast_with_ack(packet, target)
+        collected = Collected(target.timeout)
+        collected.nodes(1 + len(self.cluster.presence.nodes))
+        number = secrets.token_urlsafe(12)
+        self._collected[number] = collected
+        try:
+            written = self._written(packet)
+            self._tell("event", ack=number, **written, **_fields(target))
+            packet.id = self.namespace.next_id()
+            collected.expect(self.deliver(packet, target, collected))
+            return await collected.future
+        finally:
+            del self._collected[number]
+
+    def add_sockets(self, target: Target, rooms: frozenset[str]) -> None:
+        """Have clients of all nodes join rooms."""
+        if not target.local:
+            self._tell("join", names=sorted(rooms), **_fields(target))
+        super().add_sockets(target, rooms)
+
+    def del_sockets(self, target: Target, rooms: frozenset[str]) -> None:
+        """Have clients of all nodes leave rooms."""
+        if not target.local:
+            self._tell("leave", names=sorted(rooms), **_fields(target))
+        super().del_sockets(target, rooms)
+
+    def disconnect_sockets(self, target: Target, close: bool) -> None:
+        """Have clients of all nodes leave the namespace."""
+        if not target.local:
+            self._tell("disconnect", close=close, **_fields(target))
+        super().disconnect_sockets(target, close)
+
+    async def fetch_sockets(self, target: Target) -> list[Any]:
+        """Return the clients of all nodes; of nodes that do not answer, none."""
+        found = await super().fetch_sockets(target)
+        if target.local:
+            return found
+        answers = await self.cluster.presence.ask(
+            f"fetch {self.channel}",
+            _fields(target),
+            timeout=self.cluster.timeout,
+            self_too=False,
+        )
+        for node in answers.missing:
+            logger.warning("node %s has not said which clients it has", node)
+        for described in answers.answers.values():
+            found += [RemoteSocket(self, each) for each in described]
+        return found
+
+    async def server_count(self) -> int:
+        """Return how many nodes there are."""
+        return 1 + len(self.cluster.presence.nodes)
+
+    def server_side_emit(self, event: str, args: list[Any]) -> None:
+        """Raise an event on all other nodes."""
+        self._tell("raise", event=event, args=args)
+
+    async def server_side_emit_with_ack(
+        self, event: str, args: list[Any], timeout: float
+    ) -> list[Any]:
+        """Raise an event on all other nodes, and return what they reply."""
+        answers = await self.cluster.presence.ask(
+            f"raise {self.channel}", [event, args], timeout=timeout, self_too=False
+        )
+        replies = list(answers.answers.values())
+        if answers.missing:
+            count = len(answers.missing)
+            raise AckTimeout(f"{count} nodes have not replied", replies)
+        return replies
+
+    def _written(self, packet: Packet) -> dict[str, Any]:
+        """Return a packet as fields."""
+        messages = self.namespace.server.parser.encode(packet)
+        octets = [each for each in messages if not isinstance(each, str)]
+        text = messages[0] if isinstance(messages[0], str) else None
+        return {"text": text, "octets": octets or None}
+
+    # ---- listening to them ----
+
+    def _heard(self, channel: str, octets: bytes) -> None:
+        try:
+            envelope = self.cluster.codec.decode(octets)
+            if envelope is not None:
+                self._take(envelope.node, envelope.kind, envelope.fields)
+        except (EnvelopeError, PacketError) as exc:
+            logger.warning("%s: %s", channel, exc)
+
+    def _take(self, node: str, kind: str, fields: dict[str, Any]) -> None:
+        """Do what another node has told."""
+        if kind == "event":
+            self._event(node, self._read(fields), _target(fields), fields["ack"])
+        elif kind == "count":
+            collected = self._collected.get(fields["ack"])
+            if collected is not None:
+                collected.expect(fields["count"])
+        elif kind == "ack":
+            collected = self._collected.get(fields["ack"])
+            if collected is not None:
+                if fields["text"] is None and fields["octets"] is None:
+                    collected.fail()
+                else:
+                    collected(*self._read(fields).data[1:])
+        elif kind == "join":
+            super().add_sockets(_target(fields), frozenset(fields["names"]))
+        elif kind == "leave":
+            super().del_sockets(_target(fields), frozenset(fields["names"]))
+        elif kind == "disconnect":
+            super().disconnect_sockets(_target(fields), fields["close"])
+        elif kind == "raise":
+            raising = self.namespace.raised(fields["event"], fields["args"])
+            self.namespace.server.tasks.start(raising)
+
+    def _read(self, fields: dict[str, Any]) -> Packet:
+        decoder = self.namespace.server.parser.decoder()
+        text = fields["text"]
+        messages = [*([] if text is None else [text]), *(fields["octets"] or ())]
+        packet = None
+        for message in messages:
+            packet = decoder.feed(message)
+        if packet is None or packet.type != EVENT:
+            raise PacketError("not one event")
+        packet.namespace = self.namespace.name
+        return packet
+
+    def _event(
+        self, node: str, packet: Packet, target: Target, ack: str | None
+    ) -> None:
+        if ack is None:
+            self.deliver(packet, target)
+            return
+        packet.id = self.namespace.next_id()
+        count = self.deliver(packet, target, _Reply(self, node, ack))
+        self._tell("count", node, ack=ack, count=count)
+
+    def reply(self, node: str, ack: str, values: tuple[Any, ...] | None) -> None:
+        """Hand the reply of a client to the node that waits for it."""
+        written: dict[str, Any] = {}
+        if values is not None:
+            packet = Packet(EVENT, self.namespace.name, ["ack", *values])
+            written = self._written(packet)
+        with contextlib.suppress(EnvelopeError):  # too long: as good as none
+            self._tell("ack", node, ack=ack, **written)
+
+    def _fetched(self, node: str, body: Any) -> list[dict[str, Any]]:
+        """Answer which clients are here."""
+        target = _target({name: body.get(name) for name in _TARGET})
+        return [description_of(socket) for socket in self.sockets(target)]
+
+    async def _raised(self, node: str, body: Any) -> Any:
+        """Answer an event of another node."""
+        return await self.namespace.raised(body[0], body[1])
+
+
+class _Reply:
+    """A client's reply, on its way to the node that waits for it."""
+
+    __slots__ = ("_ack", "_adapter", "_node")
+
+    def __init__(self, adapter: ClusterAdapter, node: str, ack: str) -> None:
+        self._adapter = adapter
+        self._node = node
+        self._ack = ack
+
+    def __call__(self, *values: Any) -> None:
+        self._adapter.reply(self._node, self._ack, values)
+
+    def fail(self) -> None:
+        """Tell that there will be none."""
+        self._adapter.reply(self._node, self._ack, None)
+
+
+def _fields(target: Target) -> dict[str, Any]:
+    """Return a target as fields; those that are None are left out."""
+    return {
+        "rooms": sorted(target.rooms) or None,
+        "except": sorted(target.except_) or None,
+        "volatile": target.volatile or None,
+        "compress": target.compress,
+    }
+
+
+def _target(fields: dict[str, Any]) -> Target:
+    """Return fields as a target."""
+    return Target(
+        frozenset(fields["rooms"] or ()),
+        frozenset(fields["except"] or ()),
+        bool(fields["volatile"]),
+        fields["compress"],
+        local=True,
+    )
