@@ -12,7 +12,7 @@ from __future__ import annotations
 COUNTS = {"H": 17, "F": 17, "U": 3, "D": 7, "C": 18, "K": 10}
 
 ROWS = [f"{kind}-{n}" for kind, most in COUNTS.items() for n in range(1, most + 1)]
-ROWS += ["L-1", "L-2", "L-3", "L-5", "L-6", "L-9"]
+ROWS += [f"L-{n}" for n in (1, 2, 3, *range(5, 12))]
 
 #: row -> tests, each as its file below ``tests`` and a name in it
 ELSEWHERE = {
@@ -67,10 +67,38 @@ ELSEWHERE = {
         "eventsource/test_client.py "
         "test_redirect_to_another_origin_without_credentials",
     ],
-    "L-6": ["socketio/test_rooms.py test_l6_a_slow_client_holds_nobody_up"],
+    "L-6": [
+        "socketio/test_rooms.py test_l6_a_slow_client_holds_nobody_up",
+        "hub/test_topic.py test_l6_never_waits_for_a_client_that_does_not_read",
+        "hub/test_topic.py test_one_frame_and_one_compression_for_all",
+    ],
+    "L-7": [
+        "hub/test_envelope.py test_l7_what_is_no_envelope_is_refused",
+        "hub/test_envelope.py test_l7_octets_that_are_no_envelope_are_refused",
+        "hub/test_envelope.py test_l7_limit",
+    ],
+    "L-8": [
+        "hub/test_engines.py test_l8_killed_and_restarted",
+        "hub/test_engines.py test_l8_stopped_and_continued",
+        "hub/test_nodes.py test_l8_local_delivery_goes_on",
+        "hub/test_bus.py test_l8_oldest_are_dropped_beyond_the_octets",
+        "hub/test_bus.py test_l8_what_was_under_way_is_uncertain_and_never_sent_again",
+    ],
     "L-9": [
         "socketio/test_rooms.py test_l9_rooms_of_one_client_are_limited",
         "socketio/test_rooms.py test_l9_leaving_is_independent_of_others",
         "socketio/test_rooms.py test_l9_children_come_and_go",
+        "hub/test_topic.py test_l9_limit_of_topics",
+        "hub/test_topic.py test_l9_empty_topics_are_freed",
+        "hub/test_topic.py test_l9_removal_costs_what_the_member_is_in",
+    ],
+    "L-10": [
+        "hub/test_envelope.py test_l10_own_ones_are_dropped",
+        "hub/test_nodes.py test_l10_everybody_gets_it_once",
+    ],
+    "L-11": [
+        "hub/test_presence.py test_l11_split_heals_by_itself",
+        "hub/test_presence.py test_l11_nobody_stays_for_longer_than_30_s",
+        "hub/test_nodes.py test_l11_nodes_find_each_other_again",
     ],
 }

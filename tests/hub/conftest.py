@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from tests.hub.daemons import Daemon, daemon, nats_command, redis_command
 from wsfast.hub import Bus
 from wsfast.hub.nats import NatsBus
 from wsfast.hub.redis import RedisBus, RedisShardedBus
+
+#: Where only the extra "unit" is installed, there is no server of ASGI.
+collect_ignore = [] if importlib.util.find_spec("uvicorn") else ["test_members.py"]
 
 
 class Engine(NamedTuple):

@@ -271,6 +271,15 @@ class PolledSession(Session):
             if not room.done():
                 room.set_result(None)
 
+    def when_drained(self, callback: Callable[[], object]) -> None:
+        """Have a callback called once; see `Session.when_drained`."""
+        room = self._loop.create_future()
+        room.add_done_callback(lambda _: callback())
+        if self._state is State.OPEN and self._output_size > self.options.write_limit:
+            self._room.append(room)
+        else:
+            room.set_result(None)
+
     # ---- the end ----
 
     def close(self, code: int = 1000, reason: str = NORMAL) -> Awaitable[None]:
@@ -332,6 +341,7 @@ class PolledSession(Session):
 
     def _end(self) -> None:
         """Let those go on who wait for the end."""
+        self.tell_closers()
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
 

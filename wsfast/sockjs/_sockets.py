@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
 
+from ..asyncio.prepared import GONE
 from ..asyncio.prepared import Prepared as Framed
 from ..asyncio.waiter import DONE, Later
 from ..engine import decode_sockjs
@@ -21,6 +22,9 @@ from .session import (
     frame_of,
     text_of,
 )
+
+if TYPE_CHECKING:
+    from ..hub.members import Message
 
 __all__ = ["RawSession", "SocketSession"]
 
@@ -98,6 +102,18 @@ class RawSession(Session):
             return Later(connection.drain)
         return DONE
 
+    def offer(self, message: Message, limit: int = -1) -> int:
+        """Queue a message that many get; see :class:`wsfast.hub.Member`."""
+        return self._offer(message, limit)
+
+    def _offer(self, message: Framed, limit: int) -> int:
+        taken: int = GONE if self._closing else self.connection.offer(message, limit)
+        return taken
+
+    def when_drained(self, callback: Callable[[], object]) -> None:
+        """Have a callback called once; see `Session.when_drained`."""
+        self.connection.when_drained(callback)
+
     def close(self, code: int = 1000, reason: str = NORMAL) -> Awaitable[None]:
         """End the session; see `Session.close`."""
         self._closing = True
@@ -112,6 +128,7 @@ class RawSession(Session):
     def ended(self) -> None:
         """Take note that the connection has ended."""
         self.driver.cancel(self)
+        self.tell_closers()
         if self.close_code is None:
             self.close_code = self.connection.close_code or 1006
             self.close_reason = self.connection.close_reason or ""
@@ -184,6 +201,10 @@ class SocketSession(RawSession):
             frame = frame_of(text_of(message))
         sent: Awaitable[None] = self.connection.send(frame, True)
         return sent
+
+    def offer(self, message: Message, limit: int = -1) -> int:
+        """Queue a text that many get; see :class:`wsfast.hub.Member`."""
+        return self._offer(message.made(Prepared.of).frame, limit)
 
     def close(self, code: int = 1000, reason: str = NORMAL) -> Awaitable[None]:
         """End the session; see `Session.close`."""

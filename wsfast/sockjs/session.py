@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..asyncio._stream import stream_driver_for
+from ..asyncio.prepared import GONE, QUEUED, SLOW
 from ..asyncio.prepared import Prepared as Framed
 from ..attach.requests import url_of_scope
 from ..engine import encode_sockjs, quote_sockjs
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ..asyncio.connection import Connection
+    from ..hub.members import Message
     from .options import Options
 
 __all__ = ["HEADERS", "Prepared", "Session", "close_frame"]
@@ -57,6 +59,13 @@ class Prepared(Framed):
         self.quoted = quote_sockjs(message)
         self._frame: Framed | None = None
         super().__init__(message.encode("utf-8", "replace"), text=True)
+
+    @classmethod
+    def of(cls, data: str | bytes) -> Prepared:
+        """Return a message of a topic, prepared; raise TypeError if it is binary."""
+        if not isinstance(data, str):
+            raise TypeError("SockJS has no binary messages")
+        return cls(data)
 
     @property
     def frame(self) -> Framed:
@@ -111,6 +120,7 @@ class Session:
         self.driver = stream_driver_for(asyncio.get_running_loop())
         self.timer_slot = self.timer_index = 0
         self._scope = scope
+        self._closers: list[Callable[[], object]] = []
 
     # ---- facts; most handlers never ask ----
 
@@ -229,6 +239,34 @@ class Session:
             return False
         self.send(message)
         return True
+
+    # ---- as a member of a topic, see wsfast.hub ----
+
+    def offer(self, message: Message, limit: int = -1) -> int:
+        """Queue a text that many get; see :class:`wsfast.hub.Member`."""
+        if self.state is not State.OPEN:
+            return GONE
+        if self.buffered_amount > (self.options.write_limit if limit < 0 else limit):
+            return SLOW
+        self.send(message.made(Prepared.of))
+        return QUEUED
+
+    def when_drained(self, callback: Callable[[], object]) -> None:
+        """Have a callback called once, soon, when there is room in the output."""
+        raise NotImplementedError
+
+    def when_closed(self, callback: Callable[[], object]) -> None:
+        """Have a callback called once, soon, when the session has ended."""
+        if self.state is State.CLOSED:
+            asyncio.get_running_loop().call_soon(callback)
+        else:
+            self._closers.append(callback)
+
+    def tell_closers(self) -> None:
+        """Call those who wait for the end; for the transports."""
+        closers, self._closers = self._closers, []
+        for callback in closers:
+            asyncio.get_running_loop().call_soon(callback)
 
     # ---- the end ----
 
