@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.examples.pages import ROOT
+from wsfast import engineio
 from wsfast.asyncio.client import connect
 from wsfast.asyncio.reconnecting import Reconnecting
 from wsfast.asyncio.server import Server
@@ -102,3 +103,25 @@ def test_page_of_event_streams_and_code_agree():
         assert default(EventSourceClient, name) == expected, name
         if name != "max_queue":  # nothing is read there that nobody waits for
             assert default(SyncEventSourceClient, name) == expected, name
+
+
+# ---- docs/engineio.md ----
+
+
+def test_page_of_engineio_and_code_agree():
+    page = (ROOT / "docs" / "engineio.md").read_text(encoding="utf-8")
+    server, _, client = page.partition("\n## The clients\n")
+    for text, function, some in (
+        (server, engineio.Server, {"ping_interval", "max_packets", "max_send_buffer"}),
+        (client, engineio.connect, {"max_payload", "write_limit", "upgrade_timeout"}),
+    ):
+        told = dict(options(text))
+        assert some <= set(told)
+        for name, expected in told.items():
+            assert default(function, name) == expected, name
+        limits = {
+            name
+            for name in inspect.signature(function).parameters
+            if name.startswith(("max_", "ping_", "write_")) or name.endswith("_timeout")
+        }
+        assert limits <= set(told)
