@@ -9,11 +9,12 @@ BASE_PYTHON ?= python3
 JOBS ?= 2
 PYTHON = $(VENV)/bin/python
 C_SOURCES = $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] bench/*/*.[ch])
+BENCH_PACE = --seconds 0.4 --warmup 0.2 --retries 1
 SMOKE_CASES = echo64,fragments-1k,deflate-1k,tls64,broadcast,storm,memory,client256
 SMOKE_SERVERS = floor,wsfast,wsfast-callback,wsfast-broadcast
 SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
-.PHONY: help run test test-c test-py build lint types format bench bench-smoke \
+.PHONY: help run test test-c test-py build lint types format bench bench-full bench-docs bench-smoke \
 	guard guard-baseline wheel clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
 .DEFAULT_GOAL := build
@@ -50,8 +51,15 @@ format: $(VENV)/.have-lint ## lay the sources out as `make lint` wants them
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/clang-format -i $(C_SOURCES)
 
-bench: build $(VENV)/.have-bench ## measure; see bench/README.md
+bench: build $(VENV)/.have-bench ## measure what matters, in five minutes
+	$(PYTHON) -m bench.load --set main --minutes 5 $(BENCH_PACE) --output artifacts/bench
+
+bench-full: build $(VENV)/.have-bench ## measure everything; see bench/README.md
 	$(PYTHON) -m bench
+
+bench-docs: build $(VENV)/.have-bench ## write docs/benchmark.md anew, on a quiet machine
+	$(PYTHON) -m bench.load --set main --minutes 5 $(BENCH_PACE) --output artifacts/bench \
+		--docs docs/benchmark.md
 
 bench-smoke: build $(VENV)/.have-bench ## does all of it run? Measures nothing
 	$(PYTHON) -m pytest -q bench/micro --benchmark-disable

@@ -88,10 +88,17 @@ def markdown(
     return "\n".join(lines).rstrip() + "\n"
 
 
-def as_json(results: Sequence[Result], facts: Mapping[str, str]) -> dict[str, Any]:
-    """Return the report with every sample in it."""
+def as_json(
+    results: Sequence[Result],
+    facts: Mapping[str, str],
+    settings: Mapping[str, Any],
+    text: str,
+) -> dict[str, Any]:
+    """Return the report with every sample in it, and as Markdown."""
     return {
         "facts": dict(facts),
+        "settings": dict(settings),
+        "markdown": text,
         "cases": [
             {
                 "case": asdict(result.case),

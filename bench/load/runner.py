@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import subprocess
-import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.load.cases import Case
 from bench.load.dialects import DIALECTS
+from bench.load.fleet import ROOT, Fleet, Running, priority, server
 from bench.load.targets import BUILD, Target
-
-ROOT = Path(__file__).parents[2]
-START_TIMEOUT_S = 20
 
 
 @dataclass(frozen=True)
@@ -62,66 +59,6 @@ class Result:
     failed: dict[str, str]
 
 
-@dataclass
-class Running:
-    """A server that listens."""
-
-    target: Target
-    process: subprocess.Popen[str]
-    port: int
-    pid: int
-
-
-def _priority(nice: int) -> Callable[[], None]:
-    def apply() -> None:
-        if nice == 0:
-            return
-        with suppress(OSError):  # measured all the same, with more noise
-            os.setpriority(os.PRIO_PROCESS, 0, nice)
-            # where sessions are scheduled as groups, a nice value of a process
-            # means nothing outside its own session
-            Path("/proc/self/autogroup").write_text(f"{nice}\n")
-
-    return apply
-
-
-@contextmanager
-def server(target: Target, core: int, nice: int = 0, *more: str) -> Iterator[Running]:
-    """Start a server, wait until it listens; it ends when its standard input does."""
-    said = tempfile.TemporaryFile()  # noqa: SIM115
-    process = subprocess.Popen(
-        [*target.command, "--core", str(core), *more],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=said,
-        text=True,
-        cwd=ROOT,
-        start_new_session=True,
-        preexec_fn=_priority(nice),
-    )
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        words: list[str] = []
-        for line in process.stdout:  # Granian says something else first
-            if line.startswith("port "):
-                words = line.split()
-                break
-        if len(words) < 4:
-            said.seek(0)
-            lines = said.read().decode().strip().splitlines() or ["no output"]
-            raise RuntimeError(f"did not start: {lines[-1]}")
-        yield Running(target, process, int(words[1]), int(words[3]))
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(START_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        process.stdout.close()
-        said.close()
-
-
 def _run_json(command: Sequence[str], nice: int, timeout_s: float) -> dict[str, float]:
     done = subprocess.run(
         command,
@@ -130,7 +67,7 @@ def _run_json(command: Sequence[str], nice: int, timeout_s: float) -> dict[str, 
         timeout=timeout_s,
         cwd=ROOT,
         start_new_session=True,
-        preexec_fn=_priority(nice),
+        preexec_fn=priority(nice),
     )
     if done.returncode != 0 or not done.stdout.strip():
         lines = done.stderr.strip().splitlines() or ["no output"]
@@ -239,11 +176,13 @@ def turn() -> Iterator[None]:
 
 
 def judged(
-    case: Case, options: Options, measure: Callable[[], Sample]
+    case: Case, options: Options, measure: Callable[[], Sample], until: float
 ) -> tuple[Sample, int]:
     """Measure until a sample stands; keep the best of the rejected ones otherwise."""
     best: Sample | None = None
     for attempt in range(options.retries + 1):
+        if best is not None and time.monotonic() > until:
+            return best, attempt - 1
         with turn():
             sample = measure()
         sample.remark = judge(case, sample, options)
@@ -297,36 +236,38 @@ def run_case(
     case: Case,
     targets: Sequence[Target],
     options: Options,
+    fleet: Fleet,
     progress: Callable[[str], None],
+    until: float = float("inf"),
 ) -> Result:
-    """Measure one case: in every round each target once, in turn."""
+    """
+    Measure one case: in every round each target once, in turn.
+
+    Args:
+        case: The case.
+        targets: What suits it, in the order of the report.
+        options: How to measure.
+        fleet: Where servers come from.
+        progress: Called with a line on each sample.
+        until: When no further round, and no repetition, is begun, on the monotonic
+            clock; the first round is whole in any case.
+
+    """
     result = Result(case, {}, {}, {})
     with ExitStack() as stack:
         alive: list[tuple[Target, Callable[[], Sample]]] = []
-        native = Target("floor", "", (str(BUILD / "floor"),))
         polled: Running | None = None
-        spinning = ["--spin", "--tls"] if case.tls else ["--spin"]
         for target in targets:
             try:
                 if case.kind == "memory":
                     measure = _bind(measure_memory, case, target, options)
                 elif case.kind == "client":
                     if polled is None:
-                        entered = server(
-                            native, options.client_core, options.nice, *spinning
-                        )
-                        polled = stack.enter_context(entered)
+                        polled = stack.enter_context(_polled_floor(case, options))
                     measure = _bind(measure_client, case, polled, target, options)
                 else:
-                    entered = server(
-                        target,
-                        options.server_core,
-                        options.nice,
-                        *server_options(case),
-                    )
-                    measure = _bind(
-                        measure_server, case, stack.enter_context(entered), options
-                    )
+                    running = fleet.get(target, *server_options(case))
+                    measure = _bind(measure_server, case, running, options)
             except RuntimeError as error:
                 result.failed[target.name] = str(error)
                 continue
@@ -334,10 +275,14 @@ def run_case(
             result.samples[target.name] = []
             result.rejected[target.name] = 0
         for number in range(options.rounds):
+            if number > 0 and time.monotonic() > until:
+                break
             for target, measure in list(alive):
                 try:
+                    if number == 0 and target.node:
+                        measure()  # compiles what is often used
                     judge_as = replace(case, may_sleep=case.may_sleep or target.waits)
-                    sample, rejected = judged(judge_as, options, measure)
+                    sample, rejected = judged(judge_as, options, measure, until)
                 except (RuntimeError, subprocess.TimeoutExpired) as error:
                     result.failed[target.name] = str(error)
                     alive.remove((target, measure))
@@ -350,6 +295,13 @@ def run_case(
                     + describe(case, sample)
                 )
     return result
+
+
+def _polled_floor(case: Case, options: Options) -> AbstractContextManager[Running]:
+    """Start the server that clients are measured against: it does not sleep."""
+    native = Target("floor", "", (str(BUILD / "floor"),))
+    more = ["--spin", "--tls"] if case.tls else ["--spin"]
+    return server(native, options.client_core, options.nice, *more)
 
 
 def _bind(function: Callable[..., Sample], *arguments: object) -> Callable[[], Sample]:

@@ -1,0 +1,59 @@
+"""Which cases belong together: those of ``make bench``, and of the manual."""
+
+from __future__ import annotations
+
+_FLOORS = ("floor", "raw-c")
+_OURS = ("wsfast-callback", "wsfast")
+_FEW = (*_FLOORS, *_OURS, "picows", "websockets")
+_SOME = (*_FLOORS, *_OURS, "raw-uvloop", "picows", "ws", "websockets", "aiohttp")
+_MANY = (
+    *_FLOORS,
+    *_OURS,
+    "uvicorn-wsfast",
+    "raw-uvloop",
+    "picows",
+    "picows-websockets",
+    "ws",
+    "uvicorn-sansio",
+    "websockets",
+    "aiohttp",
+)
+_CLIENTS = (
+    "client-floor",
+    "client-wsfast-callback",
+    "client-wsfast",
+    "client-picows",
+    "client-websockets",
+    "client-aiohttp",
+)
+
+#: the cases that matter, and the servers that matter in each
+MAIN: dict[str, tuple[str, ...]] = {
+    "echo64": tuple(name for name in _MANY if name != "raw-c"),
+    "echo64x16": tuple(name for name in _MANY if name != "raw-c"),
+    "echo1k": tuple(name for name in _SOME if name != "raw-c"),
+    "utf8-1k": ("floor", *_OURS, "picows", "websockets", "aiohttp"),
+    "echo16k": _FEW,
+    "echo1m": _FEW,
+    "echo16m": _FEW,
+    "one": ("floor", *_OURS, "wsfast-polling", "raw-uvloop", "picows", "websockets"),
+    "storm": ("floor", *_OURS, "picows", "ws", "websockets", "aiohttp"),
+    "memory": ("floor", *_OURS, "picows", "websockets", "aiohttp"),
+    "tls64": tuple(name for name in _MANY if name != "raw-c"),
+    "tls64x16": ("floor", *_OURS, "raw-uvloop", "picows", "uvicorn-sansio"),
+    "tls16k": ("floor", *_OURS, "raw-uvloop", "picows", "uvicorn-sansio"),
+    "deflate-1k": (*_OURS, "picows-websockets", "ws", "websockets", "aiohttp"),
+    "broadcast": (
+        "wsfast-broadcast",
+        "picows-broadcast",
+        "ws-broadcast",
+        "websockets-broadcast",
+    ),
+    "conns1": ("floor", *_OURS, "picows", "websockets"),
+    "conns10": ("floor", *_OURS, "picows", "websockets"),
+    "conns1000": ("floor", *_OURS, "picows", "websockets"),
+    "conns10000": ("floor", *_OURS, "picows", "websockets"),
+    "client256": _CLIENTS,
+}
+
+SETS = {"main": MAIN}

@@ -1,0 +1,7 @@
+"""The load benchmark is for Linux, and what it is made of for POSIX."""
+
+from __future__ import annotations
+
+import sys
+
+collect_ignore = ["test_load.py"] if sys.platform == "win32" else []
