@@ -12,7 +12,7 @@ from __future__ import annotations
 COUNTS = {"H": 17, "F": 17, "U": 3, "D": 7, "C": 18, "K": 10}
 
 ROWS = [f"{kind}-{n}" for kind, most in COUNTS.items() for n in range(1, most + 1)]
-ROWS += [f"L-{n}" for n in (1, 2, 3, *range(5, 12))]
+ROWS += [f"L-{n}" for n in range(1, 12)]
 
 #: row -> tests, each as its file below ``tests`` and a name in it
 ELSEWHERE = {
@@ -57,6 +57,13 @@ ELSEWHERE = {
         "engineio/test_upgrade.py test_l3_identifiers",
         "engineio/test_upgrade.py test_l3_second_websocket_while_one_is_tried",
         "engineio/test_upgrade.py test_l3_session_of_another_transport",
+        "sockjs/test_server_limits.py test_l3_session_is_bound_to_its_transport",
+    ],
+    "L-4": [
+        "sockjs/test_server_limits.py test_l4_jsonp_is_off_by_default",
+        "sockjs/test_server_pages.py test_invalid_paths",
+        "sockjs/test_server_http.py test_callbacks",
+        "sockjs/test_server_http.py test_htmlfile_messages_cannot_end_the_script",
     ],
     "L-5": [
         "engine/test_events.py test_l5_newlines_are_refused",

@@ -291,6 +291,8 @@ class PolledSession(Session):
             self._cause = _closed_by_us(code, reason)
             self._goodbye = close_frame(code, reason)
             self._input.clear()
+            self._input_size = 0
+            self._make_room()
             self._stop_receiving()
             # For so long everybody who asks is told, and nothing is counted from anew:
             # who asks and asks cannot keep the session.
