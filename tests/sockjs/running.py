@@ -56,11 +56,13 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(handler: Any, **options: Any) -> AsyncIterator[Running]:
-    """Serve a handler."""
+async def running(
+    handler: Any, ws: Any = None, **options: Any
+) -> AsyncIterator[Running]:
+    """Serve a handler, by uvicorn with this class for WebSockets; ours by default."""
     app = SockJS(handler, **options)
     uvicorn = Uvicorn(True)
-    served = await uvicorn.serve(app)
+    served = await uvicorn.serve(app, **({} if ws is None else {"ws": ws}))
     site = Site(served.address[1], "")
     try:
         yield Running(app, site)

@@ -12,7 +12,9 @@ import wsfast
 from tests.sockjs.running import DEADLINE_S, running
 from tests.sockjs.test_server_http import PRELUDE, opened
 from wsfast import ConcurrencyError, ConnectionClosed, SlowConsumer
+from wsfast.asgi.uvicorn import WebSocketProtocol
 from wsfast.eventsource import EventSource
+from wsfast.hub import Hub
 from wsfast.sockjs import Prepared, SockJS
 
 
@@ -371,6 +373,61 @@ async def test_prepared_message_goes_to_all():
             assert await raw.recv() == await plain.recv() == "a\u2028🚀"
             for session in sessions:
                 session.close()
+
+
+@pytest.mark.parametrize("ws", [WebSocketProtocol, "websockets-sansio"])
+async def test_topic_delivers_to_all(ws):
+    hub = Hub()
+    news = hub.topic("news")
+
+    async def handler(session):
+        news.subscribe(session)
+        await session.send("ready")
+        async for message in session:
+            news.publish(message)
+
+    async with hub, running(handler, ws=ws) as server:
+        path = await server.open()
+        response = await server(opened, server.site, server.site.session())
+        assert await server.poll(path) == 'a["ready"]\n'
+        assert await server(response.read, 13) == 'o\na["ready"]\n'
+        async with (
+            wsfast.connect(f"{server.site.ws_url}/0/x/websocket") as framed,
+            wsfast.connect(f"{server.site.ws_url}/websocket") as raw,
+        ):
+            assert [await framed.recv(), await framed.recv()] == ["o", 'a["ready"]']
+            assert await raw.recv() == "ready"
+            assert len(news) == 4
+            await framed.send(r'["a\u2028"]')
+            assert await raw.recv() == "a\u2028"
+            assert await framed.recv() == r'a["a\u2028"]'
+            assert await server.poll(path) == 'a["a\\u2028"]\n'
+            assert await server(response.read, 13) == 'a["a\\u2028"]\n'
+        for session in server.app.sessions:
+            session.close()
+        assert await server.poll(path) == 'c[1000,"Normal closure"]\n'
+        await server(until, lambda: len(news) == 0)
+
+
+async def test_topic_skips_who_is_slow():
+    hub = Hub()
+    news = hub.topic("news")
+    subscribed = asyncio.Event()
+
+    async def handler(session):
+        news.subscribe(session, max_buffered=500)
+        subscribed.set()
+        await session.wait_closed()
+
+    async with hub, running(handler) as server:
+        path = await server.open()
+        await asyncio.wait_for(subscribed.wait(), DEADLINE_S)
+        assert news.publish("a" * 1000) == 1
+        news.publish("b")
+        assert news.dropped == 1
+        assert await server.poll(path) == f'a["{"a" * 1000}"]\n'
+        news.publish("c")
+        assert await server.poll(path) == 'a["c"]\n'
 
 
 def test_streaming_prelude_of_a_refused_listener(site):
