@@ -403,6 +403,7 @@ class SockJS:
         finally:
             self._sockets.discard(session)
             session.driver.cancel(session)
+            session.tell_closers()
             if isinstance(connection, AsgiConnection):  # nobody else flushes it
                 await connection.wait_closed()
 
