@@ -218,6 +218,13 @@ _DIALECTS = [
         dialect="socketio",
     ),
     server(
+        "socketio-wsfast",
+        "wsfast.socketio",
+        "wsfast_socketio",
+        needs=("uvloop",),
+        dialect="socketio",
+    ),
+    server(
         "socketio-python",
         "python-socketio, uvicorn",
         "python_socketio",

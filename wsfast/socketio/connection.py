@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConnectionClosed
@@ -108,8 +107,10 @@ class Connection:
 
     def write(self, message: Any) -> None:
         """Send one message that waits for nobody."""
-        with suppress(ConnectionClosed):  # on_close tells of it
+        try:
             self.engine.send(message)
+        except ConnectionClosed:
+            return  # on_close tells of it
 
     def close(self, reason: str = "forced server close") -> None:
         """Leave all namespaces, and end the connection."""

@@ -1,0 +1,24 @@
+"""Echo of event "echo" with wsfast.socketio, without an ASGI server."""
+
+from __future__ import annotations
+
+import socket
+
+from bench.load.servers._serving import arguments, main
+from wsfast import socketio
+
+args = arguments().parse_args()
+
+
+async def serve(sock: socket.socket) -> object:
+    sio = socketio.Server()
+
+    @sio.event
+    def echo(sid: str, data: str) -> None:
+        sio.emit("echo", data, to=sid)
+
+    return await sio.serve(sock=sock, backlog=4096, ping_interval=None)
+
+
+if __name__ == "__main__":
+    main(serve, args)
