@@ -84,6 +84,7 @@ class Manager:
         self._handlers: dict[str, list[Function]] = {}
         self._running: asyncio.Task[None] | None = None
         self._lost: asyncio.Future[None] | None = None
+        self._last: Any = None
 
     def on(self, event: str, handler: Function) -> Function:
         """
@@ -197,7 +198,7 @@ class Manager:
 
     def opened(self, engine: Any) -> None:
         """Ask for the namespaces: the connection is open."""
-        self.engine = engine
+        self.engine = self._last = engine
         self.state = "open"
         for socket in list(self.sockets.values()):
             socket.engine_opened()
@@ -259,10 +260,9 @@ class Manager:
 
     async def wait_closed(self) -> None:
         """Close the connection and wait for what belongs to it."""
-        engine = self.engine
         self.close()
-        if engine is not None:
-            await engine.wait_closed()
+        if self._last is not None:
+            await self._last.wait_closed()
         await self.tasks.close()
 
 
