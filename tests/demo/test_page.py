@@ -26,10 +26,10 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         assert browser.complaints() == []
 
 
-def said(tab: Tab) -> list[str]:
+def said(tab: Tab, messages: str = "#messages") -> list[str]:
     """Return the messages in a tab, each with its author."""
     return tab.evaluate(
-        "[...document.querySelectorAll('#messages li')].map(item =>"
+        f"[...document.querySelectorAll('{messages} li')].map(item =>"
         "  item.querySelector('b').textContent + ': ' + item.lastChild.data)"
     )
 
@@ -66,6 +66,13 @@ def test_two_tabs_chat_and_the_gauge_moves(demo, browser):
         tab.wait("document.querySelectorAll('#messages li').length == 3")
         assert said(tab) == expected
         assert tab.evaluate("document.querySelectorAll('#messages li > b').length") == 0
+        tab.wait("document.querySelectorAll('#room-messages li').length == 3")
+    grace.type("#room-text", "The same is heard over Socket.IO.")
+    grace.press_enter()
+    for tab in (ada, grace):
+        for messages in ("#messages", "#room-messages"):
+            tab.wait(f"document.querySelectorAll('{messages} li').length == 4")
+        assert said(tab, "#messages") == said(tab, "#room-messages")
     say(ada, "Ada", "Then let us see how fast it goes.")
 
     ada.evaluate("document.querySelector('#drive button').click()")

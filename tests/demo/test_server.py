@@ -8,6 +8,7 @@ import urllib.request
 
 import pytest
 
+from wsfast import socketio
 from wsfast.asyncio.client import connect
 from wsfast.demo.server import MAX_TEXT, said
 from wsfast.exceptions import ConnectionClosedError, InvalidStatus
@@ -100,3 +101,17 @@ async def test_pages_of_other_sites_are_refused(demo):
 )
 def test_said_takes_only_what_the_page_sends(message):
     assert said(message) is None
+
+
+async def test_one_chat_over_websocket_and_socketio(demo):
+    async with connect(websocket(demo, "chat")) as ws, socketio.Client() as client:
+        heard = []
+        client.on("said", heard.append)
+        await client.connect(demo, transports=["websocket"])
+        assert await client.call("say", {"name": "Ada", "text": "over here"}) is True
+        while (await next_said(ws))["text"] != "over here":
+            pass  # what was said before
+        await ws.send('{"name": "Grace", "text": "over there"}')
+        assert (await next_said(ws))["text"] == "over there"
+        assert await client.call("say", {"name": "", "text": 7}) is False
+        assert [each["text"] for each in heard][-2:] == ["over here", "over there"]

@@ -1,5 +1,5 @@
 """
-The demo's server: static files, a chat room, an echo.
+The demo's server: static files, a chat room, the same over Socket.IO, an echo.
 
 It is written the way an application would be: one handler, the path chooses what a
 connection is for, and ``process_request`` answers what is not a WebSocket.
@@ -18,7 +18,7 @@ from collections import deque
 from http import HTTPStatus
 from pathlib import Path
 
-from wsfast import engine
+from wsfast import engine, socketio
 from wsfast.asyncio.server import ServerConnection, broadcast, serve
 from wsfast.protocol import Headers, Request, Response
 from wsfast.version import version
@@ -70,12 +70,15 @@ class Demo:
         self.people: set[ServerConnection] = set()
         self.said: deque[str] = deque(maxlen=REMEMBERED)
         self.echoed = 0
+        self.sio = socketio.Server()
+        self.sio.on("connect", self.entered)
+        self.sio.on("say", self.say)
 
     def process_request(
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
         """Answer what is not for a WebSocket; None lets the opening handshake go on."""
-        if request.path in ("/chat", "/echo"):
+        if request.path in ("/chat", "/echo") or request.path.startswith("/socket.io/"):
             return None
         if request.path in self.files:
             return self.files[request.path]
@@ -87,6 +90,8 @@ class Demo:
             async for message in ws:
                 self.echoed += 1
                 await ws.send(message)
+        elif ws.request is not None and ws.request.path.startswith("/socket.io/"):
+            await self.socket_io(ws)
         else:
             await self.chat(ws)
 
@@ -102,11 +107,39 @@ class Demo:
                 if news is None:
                     await ws.close(1008, "that is not a chat message")
                     return
-                self.said.append(news)
-                broadcast(self.people, news)
+                self.tell_all(news)
         finally:
             self.people.discard(ws)
             self.tell_head_count()
+
+    def tell_all(self, news: str) -> None:
+        """Tell everybody what was said: over WebSocket, and over Socket.IO."""
+        self.said.append(news)
+        broadcast(self.people, news)
+        self.sio.emit("said", json.loads(news))
+
+    async def socket_io(self, ws: ServerConnection) -> None:
+        """Serve a client of Socket.IO."""
+        listener = self.sio.listener()
+        listener.on_open(ws)
+        try:
+            async for message in ws:
+                listener.on_message(ws, message)
+        finally:
+            listener.on_close(ws, ws.close_code or 1006, ws.close_reason or "")
+
+    def entered(self, sid: str) -> None:
+        """Show a newcomer what was said."""
+        for news in self.said:
+            self.sio.emit("said", json.loads(news), to=sid)
+
+    def say(self, sid: str, note: object) -> bool:
+        """Pass on what a client of Socket.IO says; return whether it was a message."""
+        news = said(json.dumps(note))
+        if news is None:
+            return False
+        self.tell_all(news)
+        return True
 
     async def tell_cost(self) -> None:
         """Tell everybody once a second what echoing costs this process."""
@@ -201,3 +234,4 @@ async def main(port: int | None = None) -> None:
         reporter = asyncio.create_task(demo.tell_cost())
         await stopped.wait()
         reporter.cancel()
+        await demo.sio.close()

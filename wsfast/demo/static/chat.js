@@ -1,5 +1,7 @@
 // The chat: one WebSocket, opened again when it was lost.
 
+import { show } from "/messages.js";
+
 const messages = document.getElementById("messages");
 const state = document.getElementById("chat-state");
 const form = document.getElementById("say");
@@ -8,7 +10,6 @@ const textField = document.getElementById("text");
 const button = form.querySelector("button");
 
 const NAMES = ["Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Radia", "Ken"];
-const KEPT = 200; // messages on the page
 let socket;
 let retryMs = 500;
 
@@ -23,29 +24,10 @@ function setState(text, on) {
   button.disabled = !on;
 }
 
-function show({ name, text, at }) {
-  const atEnd =
-    messages.scrollHeight - messages.scrollTop - messages.clientHeight < 40;
-  const item = document.createElement("li");
-  const who = document.createElement("header");
-  const bold = document.createElement("b");
-  const time = document.createElement("time");
-  const when = new Date(at);
-  item.classList.toggle("mine", name === nameField.value);
-  bold.textContent = name;
-  time.dateTime = when.toISOString();
-  time.textContent = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-  who.append(bold, " ", time);
-  item.append(who, text);
-  messages.append(item);
-  while (messages.children.length > KEPT) messages.firstChild.remove();
-  if (atEnd) messages.scrollTop = messages.scrollHeight;
-}
-
 function receive(event) {
   const note = JSON.parse(event.data);
   if (note.type === "said") {
-    show(note);
+    show(messages, note, nameField.value);
   } else if (note.type === "people") {
     setState(note.count === 1 ? "only you here" : `${note.count} tabs here`, true);
     document.getElementById("server").textContent = note.server;
