@@ -7,6 +7,7 @@ import contextlib
 import gc
 import importlib.util
 import logging
+import socket
 from typing import Any, ClassVar
 
 import pytest
@@ -126,14 +127,69 @@ class Place:
 
         kind = type("Recorder", (Recorder,), {"made": self.made})
         self.server = self.kind(listener or kind, **options)
-        config = {"ws": "websockets-sansio"} if self.host == "events" else {}
-        served = await self.uvicorn.serve(self.server, **config)
-        self.port = served.address[1]
+        await self._listen(self.server)
         self.stack.callback(self.server.close)
         self.http = await self.stack.enter_async_context(
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=WAIT_S)
         )
         return self.server
+
+    async def _listen(self, app: Any) -> None:
+        """Listen with uvicorn's protocols, without the ticks in which it ends."""
+        if self.host == "hypercorn":
+            await self._listen_with_hypercorn(app)
+            return
+        import uvicorn
+        from uvicorn.server import ServerState
+
+        from wsfast.asgi.uvicorn import WebSocketProtocol
+
+        class OnThisPath(WebSocketProtocol):
+            __slots__ = ()
+            reactor = self.host == "reactor"
+
+        ws: Any = "websockets-sansio" if self.host == "events" else OnThisPath
+        config = uvicorn.Config(
+            app, ws=ws, lifespan="off", log_config=None, access_log=False
+        )
+        config.load()
+        state = ServerState()
+        kind: Any = config.http_protocol_class
+        loop = asyncio.get_running_loop()
+        listening = await loop.create_server(
+            lambda: kind(config=config, server_state=state, app_state={}),
+            "127.0.0.1",
+            0,
+        )
+        self.port = listening.sockets[0].getsockname()[1]
+
+        async def end() -> None:
+            listening.close()
+            for connection in list(state.connections):
+                connection.shutdown()
+            if state.tasks:
+                await asyncio.wait(state.tasks, timeout=WAIT_S)
+
+        self.stack.push_async_callback(end)
+
+    async def _listen_with_hypercorn(self, app: Any) -> None:
+        from hypercorn.asyncio import serve
+        from hypercorn.config import Config
+
+        sock = socket.create_server(("127.0.0.1", 0))
+        self.port = sock.getsockname()[1]
+        config = Config()
+        config.bind = [f"fd://{sock.detach()}"]
+        config.graceful_timeout = 0.1
+        config.errorlog = logging.getLogger("hypercorn.error")
+        over = asyncio.Event()
+        task = asyncio.ensure_future(serve(app, config, shutdown_trigger=over.wait))
+
+        async def end() -> None:
+            over.set()
+            await asyncio.wait([task], timeout=WAIT_S)
+
+        self.stack.push_async_callback(end)
 
     async def start_alone(self, **options: Any) -> engineio.Server:
         """Serve WebSockets, without any other server."""

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tests.engineio.conftest import WAIT_S, WAYS, Peer, recv, until, url_of
+from tests.engineio.conftest import WAIT_S, WAYS, Peer, Place, recv, until, url_of
 from wsfast import engineio
 from wsfast.engineio import SyncClient, connect
 
@@ -30,6 +30,22 @@ async def test_echo_in_order(place, way):
     assert await place.ended() == "transport close"
     with pytest.raises(engineio.SessionClosed):
         await socket.send("too late")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_under_hypercorn(way):
+    place = Place("hypercorn")
+    async with place.stack:
+        await place.start()
+        async with connect(url_of(place), Peer, **WAYS[way]) as socket:
+            if way == "upgrade":
+                await until(socket.listener, "upgraded")
+            sent = ["hello", b"\0\xff", "x" * 100_000]
+            await socket.send_many(sent)
+            assert [await recv(socket) for _ in sent] == sent
+        assert await place.ended() == "transport close"
+        with pytest.raises(engineio.BadReply, match="40"):
+            await connect(url_of(place), Peer, query={"sid": "x"}, **WAYS[way])
 
 
 async def test_messages_cross_the_upgrade_in_order(place):

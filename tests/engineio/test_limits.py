@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 import wsfast
-from tests.engineio.conftest import WAIT_S, Peer, recv, until, url_of
+from tests.engineio.conftest import WAIT_S, Peer, recv, url_of
 from wsfast import engineio
 from wsfast.engineio import Cookie, Prepared, connect
 
@@ -411,10 +411,3 @@ async def test_lifespan():
 
     await server({"type": "lifespan"}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-
-
-async def test_upgrade_is_seen(reactor_place):
-    await reactor_place.start()
-    async with connect(url_of(reactor_place), Peer) as socket:
-        await until(socket.listener, "upgraded")
-        assert "upgrade" in reactor_place.listener.events

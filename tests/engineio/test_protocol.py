@@ -8,7 +8,7 @@ import json
 import pytest
 
 import wsfast
-from tests.engineio.conftest import until
+from tests.engineio.conftest import WAIT_S, until
 
 SEPARATOR = "\x1e"
 
@@ -340,7 +340,7 @@ async def test_server_closes(place):
 
 
 async def test_heartbeat(place):
-    await place.start(ping_interval=0.3, ping_timeout=0.2)
+    await place.start(ping_interval=0.1, ping_timeout=WAIT_S)
     ws = await place.connect()
     await place.recv(ws)
     for _ in range(3):

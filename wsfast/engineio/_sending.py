@@ -59,7 +59,9 @@ class Sending(Timed):
     __slots__ = (
         "__weakref__",
         "_close_reason",
+        "_crowd",
         "_drainers",
+        "_frames",
         "_queue",
         "_queued",
         "_terms",
@@ -82,6 +84,8 @@ class Sending(Timed):
         self._was_high = False
         self._drainers: list[asyncio.Future[None]] | None = None
         self._close_reason = ""
+        self._frames = False
+        self._crowd = min(terms.write_limit, terms.max_send_buffer)
 
     # ---- what the subclasses know ----
 
@@ -154,17 +158,23 @@ class Sending(Timed):
         websocket = self.websocket
         if websocket is None or self.state != OPEN:
             return self._enqueue(data, compress)
-        if websocket.buffered_amount > self._terms.max_send_buffer:
+        crowded = websocket.buffered_amount > self._crowd
+        if crowded and websocket.buffered_amount > self._terms.max_send_buffer:
             raise self._too_slow()
         if compress is None:
             compress = self._terms.compress
+        sending: Awaitable[None]
         if type(data) is str:
-            packet: Packet = "4" + data
-        elif type(data) is Prepared:
-            return self._send_prepared(data, compress)
+            sending = websocket.send("4" + data, compress=compress)
+        elif type(data) is not Prepared:
+            sending = websocket.send(Prepared(data).packet, compress=compress)
+        elif not self._frames:
+            sending = websocket.send(data.packet)
         else:
-            packet = Prepared(data).packet
-        sending: Awaitable[None] = websocket.send(packet, compress=compress)
+            if data.compress is not None:
+                compress = data.compress
+            data.framed(compress).send_to(websocket)
+            sending = Later(websocket.drain) if crowded else DONE
         return sending
 
     def send_many(
@@ -176,19 +186,11 @@ class Sending(Timed):
             result = self.send(message, compress=compress)
         return result
 
-    def _send_prepared(
-        self, prepared: Prepared, compress: bool | None
-    ) -> Awaitable[None]:
-        websocket = self.websocket
-        if prepared.compress is not None:
-            compress = prepared.compress
-        if not hasattr(websocket, "send_octets"):  # a connection of another server's
-            sending: Awaitable[None] = websocket.send(prepared.packet)
-            return sending
-        prepared.framed(compress).send_to(websocket)
-        if websocket.buffered_amount > self._terms.write_limit:
-            return Later(websocket.drain)
-        return DONE
+    def attach(self, websocket: Any) -> None:
+        """Send over a WebSocket from now on."""
+        self.websocket = websocket
+        # A connection of another server's makes its own frames.
+        self._frames = hasattr(websocket, "send_octets")
 
     def _enqueue(self, data: Any, compress: bool | None) -> Awaitable[None]:
         """Queue a message for the next poll."""
@@ -232,7 +234,7 @@ class Sending(Timed):
         """Send what is queued over a WebSocket, and all that follows."""
         queue, self._queue = self._queue, []
         self._queued = 0
-        self.websocket = websocket
+        self.attach(websocket)
         for packet in queue:
             if packet != CLOSE:
                 websocket.send(packet, compress=self._terms.compress)

@@ -61,7 +61,9 @@ async def serve_websocket(server: Server, scope: Any, receive: Any, send: Any) -
     message["listener"] = transport
     message["max_size"] = server.max_http_buffer_size
     await send(message)
-    await receive()  # there is nothing but the end
+    event = await receive()  # there is nothing but the end
+    if event["type"] != "websocket.disconnect":
+        raise RuntimeError("something between has lost the listener of the accept")
 
 
 async def _deny(exc: Refused, with_response: bool, send: Any) -> None:

@@ -339,7 +339,8 @@ class ClientSocket(Sending):
             self.resource("polling")
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
             raise BadReply(f"not a server of Engine.IO 4: {exc}") from exc
-        self.websocket = websocket
+        if websocket is not None:
+            self.attach(websocket)
         self.state = IS_OPEN
         self._heartbeat()
         self._terms.wheel.schedule(self, self._deadline)

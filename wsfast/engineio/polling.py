@@ -167,7 +167,9 @@ async def _take(exchange: Exchange, socket: Socket) -> None:
     try:
         body = await exchange.body(server.max_body)
     except BodyTooBig:
-        await exchange.respond(413, fields=[("connection", "close"), *cors])
+        if exchange.http_version.startswith("1"):  # the rest will not be read
+            cors.append(("connection", "close"))
+        await exchange.respond(413, fields=cors)
         return
     except ClientGone:
         socket.end("transport error", "data request connection closed prematurely")

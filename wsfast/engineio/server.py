@@ -380,7 +380,8 @@ class Server:
                 socket.queue_packet(packet)
             else:
                 websocket.send(packet, compress=self.compress)
-        socket.websocket = websocket
+        if websocket is not None:
+            socket.attach(websocket)
         socket.begin_heartbeat()
         try:
             socket.listener = self.listener_factory(socket)
