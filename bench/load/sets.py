@@ -49,6 +49,8 @@ MAIN: dict[str, tuple[str, ...]] = {
         "ws-broadcast",
         "websockets-broadcast",
     ),
+    "socketio64x16": ("socketio-node", "socketio-wsfast", "socketio-python"),
+    "engineio64x16": ("engineio-node", "engineio-wsfast"),
     "conns1": ("floor", *_OURS, "picows", "websockets"),
     "conns10": ("floor", *_OURS, "picows", "websockets"),
     "conns1000": ("floor", *_OURS, "picows", "websockets"),

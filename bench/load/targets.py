@@ -201,6 +201,13 @@ _BROADCASTS = [
     ),
 ]
 _DIALECTS = [
+    server(
+        "engineio-wsfast",
+        "wsfast.engineio",
+        "wsfast_engineio",
+        needs=("wsfast", "uvloop"),
+        dialect="engineio",
+    ),
     node_server(
         "engineio-node",
         "engine.io, Node",

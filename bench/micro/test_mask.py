@@ -30,6 +30,16 @@ def test_mask(benchmark: Any, engine: SimpleNamespace, size: int) -> None:
     benchmark(engine.mask, data, KEY)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_mask_floor(benchmark: Any, size: int) -> None:
+    """What allocating and ``memcpy`` cost alone."""
+    view = memoryview(payload_of(size))
+    assert bytes(view) == view
+    benchmark.group = f"mask {size} B"
+    benchmark.extra_info.update(octets=size, kernel="memcpy")
+    benchmark(bytes, view)
+
+
 def _websockets() -> Callable[[bytes], bytes]:
     mask = importlib.import_module("websockets.speedups").apply_mask
     return lambda data: mask(data, KEY)
