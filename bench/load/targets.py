@@ -247,6 +247,20 @@ _DIALECTS = [
         needs=("socketio", "uvicorn", "uvloop"),
         dialect="socketio",
     ),
+    server(
+        "sockjs-wsfast",
+        "wsfast.sockjs, uvicorn",
+        "sockjs_wsfast",
+        needs=("uvicorn", "uvloop"),
+        dialect="sockjs",
+    ),
+    server(
+        "sockjs-aiohttp",
+        "aio-libs sockjs, aiohttp",
+        "sockjs_aiohttp",
+        needs=("sockjs", "aiohttp", "uvloop"),
+        dialect="sockjs",
+    ),
     node_server("sockjs-node", "sockjs, Node", "sockjs.js", "sockjs", dialect="sockjs"),
 ]
 _CLIENTS = [

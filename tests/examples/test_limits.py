@@ -17,6 +17,7 @@ from wsfast.asyncio.reconnecting import Reconnecting
 from wsfast.asyncio.server import Server
 from wsfast.eventsource import EventSource, EventSourceClient, SyncEventSourceClient
 from wsfast.protocol import DeflateOptions, Limits
+from wsfast.sockjs import SockJS
 
 ROW = re.compile(r"^\| `(?P<name>[\w.]+)` \| (?P<default>[^|]+) \|", re.MULTILINE)
 ROWS = {
@@ -125,3 +126,17 @@ def test_page_of_engineio_and_code_agree():
             if name.startswith(("max_", "ping_", "write_")) or name.endswith("_timeout")
         }
         assert limits <= set(told)
+
+
+# ---- docs/sockjs.md ----
+
+
+def test_page_of_sockjs_and_code_agree():
+    page = (ROOT / "docs" / "sockjs.md").read_text(encoding="utf-8")
+    server = page.partition("\n### Options\n")[2].partition("\n### ")[0]
+    names = set(inspect.signature(SockJS).parameters) - {"handler", "prefix"}
+    assert names == {match["names"].strip("`") for match in OPTIONS.finditer(server)}
+    told = dict(options(server))
+    assert {"max_size", "response_limit", "overflow", "disconnect_delay"} <= set(told)
+    for name, expected in told.items():
+        assert default(SockJS, name) == expected, name
