@@ -95,6 +95,7 @@ ELSEWHERE = {
         "socketio/test_rooms.py test_l9_rooms_of_one_client_are_limited",
         "socketio/test_rooms.py test_l9_leaving_is_independent_of_others",
         "socketio/test_rooms.py test_l9_children_come_and_go",
+        "socketio/test_rooms.py test_l9_namespaces_of_one_connection_are_limited",
         "hub/test_topic.py test_l9_limit_of_topics",
         "hub/test_topic.py test_l9_empty_topics_are_freed",
         "hub/test_topic.py test_l9_removal_costs_what_the_member_is_in",

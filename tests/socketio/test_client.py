@@ -153,6 +153,8 @@ async def test_nobody_there(make):
     async with asyncio.timeout(20):
         await failed.wait()
     assert tried == [1, 2]
+    await client.wait()
+    assert not client.socket().active
 
 
 async def test_it_comes_back_and_nothing_is_lost(place, sio, make):
@@ -225,6 +227,33 @@ async def test_retries_until_acknowledged(place, sio, make):
         await make(retries=1).connect(place.url)
 
 
+async def test_leaving_and_coming_at_once(place, sio):
+    socket = socketio.io(place.url, force_new=True, **WS)
+    try:
+        for _ in range(3):
+            async with asyncio.timeout(20):
+                await socket.wait_connected()
+            socket.disconnect()
+            assert not socket.active
+            socket.connect()
+        async with asyncio.timeout(20):
+            await socket.wait_connected()
+        assert await socket.call("echo", 1) == 1
+    finally:
+        socket.disconnect()
+        await socket.manager.wait_closed()
+
+
+async def test_leaving_gives_up_what_is_queued(make):
+    client = make(retries=3, ack_timeout=5)
+    await client.connect("http://127.0.0.1:9", wait=False)
+    asked = asyncio.ensure_future(client.call("order", 1))
+    await asyncio.sleep(0)
+    await client.disconnect()
+    with pytest.raises(socketio.Disconnected):
+        await asked
+
+
 async def test_calls_fail_when_the_connection_is_lost(place, sio, make):
     client = make(reconnection=False)
     await client.connect(place.url)
@@ -246,6 +275,10 @@ async def test_server_throws_out(place, sio, make):
     async with asyncio.timeout(20):
         await client.wait()
     assert reasons == ["io server disconnect"]
+    await client.connect(place.url)  # it may come again
+    with pytest.raises(RuntimeError, match="connected"):
+        await client.connect(place.url)
+    assert client.connected
 
 
 def test_delays_grow_and_are_limited():

@@ -226,6 +226,28 @@ async def test_l9_children_come_and_go(place, rule):
     assert not parent.children
 
 
+async def test_l9_namespaces_of_one_connection_are_limited(place):
+    sio = socketio.Server(namespaces="*", max_namespaces_per_conn=2)
+    await place.start(sio)
+    raw, _ = await place.client("/1")
+    await raw.enter("/2")
+    await raw.send("0/3,")
+    assert await raw.recv() == '4/3,{"message":"More than 2 namespaces"}'
+    await raw.send("1/2,")
+    await raw.enter("/3")
+    assert set(sio.namespaces) == {"/", "/1", "/3"}
+
+
+async def test_rule_that_fails_refuses(place, caplog):
+    sio = socketio.Server()
+    sio.of(lambda name, auth: 1 / 0)
+    await place.start(sio)
+    raw = await place.raw()
+    await raw.send("0/a,")
+    assert await raw.recv() == '4/a,{"message":"Internal server error"}'
+    assert "cannot be entered" in caplog.text
+
+
 async def test_children_that_refuse_everybody_are_not_kept(place):
     sio = socketio.Server(namespaces="*")
 

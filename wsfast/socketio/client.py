@@ -142,7 +142,9 @@ class Client:
 
         """
         if self.manager is not None:
-            raise RuntimeError("the client is connected")
+            if any(socket.active for socket in self.manager.sockets.values()):
+                raise RuntimeError("the client is connected")
+            await self.disconnect()
         if namespaces is None:
             names = list(self._handlers) or ["/"]
         else:

@@ -305,11 +305,13 @@ class ClientSocket(Anything):
             except (AckTimeout, Disconnected) as exc:
                 assert self.retries is not None
                 if queued.tries > self.retries:
-                    self._queue.popleft()
+                    if self._queue and self._queue[0] is queued:
+                        self._queue.popleft()
                     if not queued.future.done():
                         queued.future.set_exception(exc)
                 continue
-            self._queue.popleft()
+            if self._queue and self._queue[0] is queued:
+                self._queue.popleft()
             if not queued.future.done():
                 queued.future.set_result(result)
 
@@ -430,9 +432,29 @@ class ClientSocket(Anything):
             self.active = False
             self._pid = self._offset = None
             self._left("io client disconnect")
+            self._give_up()
             self._wake(ConnectionError(f"{self.name}: disconnected"))
             self.manager.left()
         return DONE
+
+    def _give_up(self) -> None:
+        """Forget what waits for acknowledgements or for a connection."""
+        queue, self._queue = self._queue, deque()
+        self._offline = []
+        for queued in queue:
+            if not queued.future.done():
+                queued.future.set_exception(Disconnected("the client has left"))
+        for number in list(self._acks):
+            fail = getattr(self._acks.pop(number), "fail", None)
+            if fail is not None:
+                fail()
+
+    def given_up(self) -> None:
+        """Take that the connection will not come back."""
+        if self.active:
+            self.active = False
+            self._give_up()
+            self._wake(ConnectionError(f"{self.name}: no connection"))
 
     def lost(self, reason: str) -> None:
         """Take the end of the connection."""

@@ -54,6 +54,8 @@ class Connection:
 
     def on_message(self, data: str | bytes) -> None:
         """Take a message."""
+        if self._closed:
+            return
         try:
             packet = self._feed(data)
         except PacketError as exc:
@@ -75,7 +77,9 @@ class Connection:
         """Act on the change from polling to a WebSocket: there is nothing to do."""
 
     def on_close(self, reason: str, description: Any) -> None:
-        """End all sockets."""
+        """End all sockets; once."""
+        if self._closed:
+            return
         self._closed = True
         self._stop_timer()
         if self.server.closing and reason == "forced close":
@@ -112,6 +116,11 @@ class Connection:
         except ConnectionClosed:
             return  # on_close tells of it
 
+    def refuse(self, namespace: str, message: str) -> None:
+        """Tell the client that it is not let in."""
+        packet = Packet(CONNECT_ERROR, namespace, {"message": message})
+        self.send(self.server.parser.encode(packet), None)
+
     def close(self, reason: str = "forced server close") -> None:
         """Leave all namespaces, and end the connection."""
         for socket in list(self.sockets.values()):
@@ -129,6 +138,10 @@ class Connection:
         """Take what is not for a client that is in a namespace."""
         name = packet.namespace
         if packet.type == CONNECT and socket is None and name not in self.pending:
+            most = self.server.max_namespaces_per_conn
+            if len(self.sockets) + len(self.pending) >= most:
+                self.refuse(name, f"More than {most} namespaces")
+                return
             self.pending[name] = None
             self.server.connect(self, name, packet.data or {})
         elif packet.type == DISCONNECT:
@@ -152,3 +165,4 @@ class Connection:
         """End the connection for what the client has done."""
         logger.info("%s: %s", getattr(self.engine, "id", ""), text)
         self.engine.close("parse error")
+        self.on_close("parse error", text)  # one that polls would stay for a while

@@ -130,6 +130,11 @@ class Manager:
 
     async def _run(self) -> None:
         """Keep a connection open for as long as some namespace wants it."""
+        await self._keep_open()
+        for socket in list(self.sockets.values()):
+            socket.given_up()
+
+    async def _keep_open(self) -> None:
         attempts = 0
         while True:
             if await self._open(attempts):

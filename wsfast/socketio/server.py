@@ -12,9 +12,8 @@ from ..engineio import Server as EngineServer
 from .adapter import Adapter
 from .classes import AsyncNamespace
 from .connection import Connection
-from .handlers import Handlers, Tasks
+from .handlers import Handlers, Tasks, logger
 from .namespace import Namespace, ParentNamespace
-from .packet import CONNECT_ERROR, Packet
 from .parser import Parser, parser_of
 from .recovery import ConnectionStateRecovery
 from .sids import Sids
@@ -44,6 +43,7 @@ class Server(Sids):
         cleanup_empty_child_namespaces: Forget the namespaces that a rule has made when
             their last client goes.
         max_rooms_per_conn: Rooms that a client joins at most, in one namespace.
+        max_namespaces_per_conn: Namespaces that a connection is in at most.
         always_connect: Tell clients that they are connected before their middlewares
             and handlers were asked; who is refused then is disconnected.
         adapter: Makes the adapter of each namespace; by default in memory.
@@ -66,6 +66,7 @@ class Server(Sids):
         connection_state_recovery: bool | ConnectionStateRecovery = False,
         cleanup_empty_child_namespaces: bool = True,
         max_rooms_per_conn: int = 1000,
+        max_namespaces_per_conn: int = 100,
         always_connect: bool = False,
         adapter: Callable[[Namespace], Adapter] = Adapter,
         path: str = "/socket.io/",
@@ -86,6 +87,7 @@ class Server(Sids):
             self.recovery = connection_state_recovery or None
         self.cleanup_empty_child_namespaces = cleanup_empty_child_namespaces
         self.max_rooms_per_conn = max_rooms_per_conn
+        self.max_namespaces_per_conn = max_namespaces_per_conn
         self.always_connect = always_connect
         self.adapter_factory = adapter
         self.tasks = Tasks()
@@ -105,7 +107,13 @@ class Server(Sids):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve a request (ASGI 3)."""
-        await self.engine(scope, receive, send)
+        if scope["type"] != "lifespan":
+            await self.engine(scope, receive, send)
+            return
+        try:
+            await self.engine(scope, receive, send)
+        finally:
+            await self.close()
 
     @property
     def listener(self) -> Any:
@@ -201,9 +209,11 @@ class Server(Sids):
                 namespace = await self._child(name, auth)
             if namespace is not None:
                 await namespace.enter(connection, auth)
-                return
-            error = Packet(CONNECT_ERROR, name, {"message": "Invalid namespace"})
-            connection.send(self.parser.encode(error), None)
+            else:
+                connection.refuse(name, "Invalid namespace")
+        except Exception:
+            logger.exception("%s cannot be entered", name)
+            connection.refuse(name, "Internal server error")
         finally:
             connection.pending.pop(name, None)
 
