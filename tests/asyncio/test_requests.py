@@ -274,9 +274,9 @@ async def test_reading_pauses():
             ask.requests.pause_reading()
 
     async with site(ok(b"x" * size)) as (_, ask):
-        task = asyncio.ensure_future(ask(receive=receive, idle_timeout=0.3))
+        task = asyncio.ensure_future(ask(receive=receive, idle_timeout=0.8))
         await until(lambda: got > 0)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(1.6)
         assert got < size
         assert not task.done()
         ask.requests.resume_reading()

@@ -17,7 +17,7 @@ const PREFIXES = {
   "/beating": { heartbeat_delay: 100 },
   "/polite": { websocket: false },
   "/cookie": { jsessionid: true },
-  "/brief": { disconnect_delay: 300 },
+  "/brief": { disconnect_delay: 1500 },
 };
 
 /* Prefixes of /echo's own, in front of which something is in the way. */

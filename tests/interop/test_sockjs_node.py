@@ -179,14 +179,17 @@ async def test_heartbeats(node: Node, name: str):
         assert await soon(ws.recv()) == "still there"
 
 
-@pytest.mark.parametrize("name", HTTP)
-async def test_silence_of_the_server(node: Node, name: str):
+async def test_silence_of_the_server(node: Node):
     """/echo says nothing for 25 seconds."""
-    async with node.connect("/echo", name, heartbeat_timeout=0.3) as ws:
-        with pytest.raises(ConnectionClosedError) as info:
-            await soon(ws.recv())
-        assert isinstance(info.value.__cause__, TimeoutError)
-        assert ws.close_code == 1006
+
+    async def wait(name: str) -> None:
+        async with node.connect("/echo", name, heartbeat_timeout=3) as ws:
+            with pytest.raises(ConnectionClosedError) as info:
+                await soon(ws.recv())
+            assert isinstance(info.value.__cause__, TimeoutError)
+            assert ws.close_code == 1006
+
+    await asyncio.gather(*map(wait, HTTP))
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -218,8 +221,8 @@ async def test_server_cuts_the_connection(name: str):
         ("/echo", 30.0, "websocket"),
         ("/polite", 30.0, "xhr-streaming"),
         ("/no-upgrade", 30.0, "xhr-streaming"),
-        ("/deaf-upgrade", 0.0, "xhr-streaming"),
-        ("/no-stream", 0.0, "xhr-polling"),
+        ("/deaf-upgrade", 4.0, "xhr-streaming"),
+        ("/no-stream", 4.0, "xhr-polling"),
     ],
 )
 async def test_falls_back(node: Node, prefix: str, timeout: float, wanted: str):
@@ -229,7 +232,7 @@ async def test_falls_back(node: Node, prefix: str, timeout: float, wanted: str):
         # A machine that is busy may fall back further than it has to.
         found = all_three.index(ws.transport)
         assert found >= all_three.index(wanted)
-        if timeout:
+        if timeout > 4:
             assert found == all_three.index(wanted)
         await ws.send("hi")
         assert await soon(ws.recv()) == "hi"
