@@ -18,6 +18,7 @@ from wsfast.asyncio.server import Server
 from wsfast.eventsource import EventSource, EventSourceClient, SyncEventSourceClient
 from wsfast.protocol import DeflateOptions, Limits
 from wsfast.sockjs import SockJS
+from wsfast.sockjs import connect as connect_sockjs
 
 ROW = re.compile(r"^\| `(?P<name>[\w.]+)` \| (?P<default>[^|]+) \|", re.MULTILINE)
 ROWS = {
@@ -140,3 +141,16 @@ def test_page_of_sockjs_and_code_agree():
     assert {"max_size", "response_limit", "overflow", "disconnect_delay"} <= set(told)
     for name, expected in told.items():
         assert default(SockJS, name) == expected, name
+
+
+def test_page_of_sockjs_and_its_client_agree():
+    page = (ROOT / "docs" / "sockjs.md").read_text(encoding="utf-8")
+    told = dict(options(page.partition("\n## The client\n")[2]))
+    limits = {
+        name
+        for name in inspect.signature(connect_sockjs).parameters
+        if name.startswith(("max_", "write_")) or name.endswith("_timeout")
+    }
+    assert limits - {"ping_timeout"} <= set(told)
+    for name, expected in told.items():
+        assert default(connect_sockjs, name) == expected, name

@@ -50,7 +50,8 @@ def install_npm() -> str:
     """Install the packages of ``package.json``, unless they are; return Node."""
     node, npm = needs.find("node"), shutil.which("npm")
     assert node is not None
-    if not (HERE / "node_modules" / "ws").is_dir():
+    wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
+    if not all((HERE / "node_modules" / name).is_dir() for name in wanted):
         assert npm is not None, "npm is missing"
         options = ["--no-audit", "--no-fund", "--ignore-scripts"]
         subprocess.run([npm, "ci", *options], cwd=HERE, check=True, capture_output=True)
