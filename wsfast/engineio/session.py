@@ -44,6 +44,7 @@ class Socket(Sending):
         request: As given.
         posting: A request brings packets.
         upgrade: The attempt to change to a WebSocket, while there is one.
+        watched: :meth:`heard` is to be told of the next packet.
 
     """
 
@@ -52,12 +53,12 @@ class Socket(Sending):
         "_flush_due",
         "_poll",
         "_waits",
-        "_watched",
         "id",
         "posting",
         "request",
         "server",
         "upgrade",
+        "watched",
     )
 
     def __init__(self, server: Server, sid: str, request: Request) -> None:
@@ -70,7 +71,7 @@ class Socket(Sending):
         self._poll: Poll | None = None
         self._flush_due = False
         self._waits = False  # for a pong
-        self._watched = False  # the next packet moves the deadline
+        self.watched = False
         self._deadline = 0.0
 
     # ---- facts ----
@@ -160,19 +161,14 @@ class Socket(Sending):
         wheel = self.server.wheel
         wheel.schedule(self, wheel.time() + self.server.ping_interval)
 
-    @property
-    def watched(self) -> bool:
-        """Whether :meth:`heard` wants to be told of the next packet."""
-        return self._watched
-
     def heard(self) -> None:
         """Take a packet, while a pong is waited for, as a sign of life; but once."""
-        self._watched = False
+        self.watched = False
         self._deadline = self.server.wheel.time() + self.server.ping_timeout
 
     def pong_received(self) -> None:
         """Send the next ping in an interval."""
-        self._waits = self._watched = False
+        self._waits = self.watched = False
         if self.state == OPEN:
             self.begin_heartbeat()
 
@@ -183,7 +179,7 @@ class Socket(Sending):
         if self.state != OPEN:
             return 0.0
         if not self._waits:
-            self._waits = self._watched = True
+            self._waits = self.watched = True
             self._deadline = now + self.server.ping_timeout
             if self.websocket is not None:
                 with contextlib.suppress(ConnectionClosed):  # its end is to be told yet
