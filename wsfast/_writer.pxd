@@ -29,6 +29,7 @@ cdef class FrameWriter:
 
     cpdef object frame(self, int opcode, object payload, bint fin=*, bint rsv1=*)
     cpdef object message(self, int opcode, object payload)
+    cpdef object raw(self, object data)
     cdef int put(self, uint8_t first, const uint8_t *data, size_t size,
                  object owner) except -1
     cdef const uint8_t *head(self, size_t *size) noexcept

@@ -170,7 +170,7 @@ cdef class FrameWriter:
         self.queued += header + size
         return 0
 
-    def raw(self, data):
+    cpdef object raw(self, object data):
         """Queue octets as they are."""
         cdef bytes octets = octets_of(data)
         cdef size_t size = len(octets)

@@ -30,6 +30,7 @@ cdef class Outbound(Inbound):
     cdef object _may_send(self)
     cdef object _resolve_drainers(self)
     cdef object _resolve(self, list waiting)
-    cpdef object send_octets(self, object frame)
+    cdef object _put_octets(self, object frame)
+    cpdef object offer(self, object prepared, Py_ssize_t limit=*)
     cdef Extras _more(self)
     cdef object _end_by_hand(self, Extras extras)

@@ -367,6 +367,9 @@ class Outbound(Inbound):
         self.link.driver.check_thread()
         if self.ready_state != _OPEN:
             raise self.closed_error()
+        self._put_octets(frame)
+
+    def _put_octets(self, frame: bytes) -> None:
         if self.writer.queued > self.options.max_send_buffer and self.overflown(2):
             return
         self.writer.raw(frame)
@@ -400,7 +403,8 @@ class Outbound(Inbound):
         ):
             prepared.send_to(cast("Connection", self))
         else:
-            self.send_octets(prepared.plain or prepared.make_plain())
+            self.link.driver.check_thread()
+            self._put_octets(prepared.plain or prepared.make_plain())
         return QUEUED
 
     def when_drained(self, callback: Callable[[], object]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from .bus import MAX_CHANNEL
@@ -12,7 +12,7 @@ from .members import GONE, POLICIES, QUEUED, Member, Message, Policy
 if TYPE_CHECKING:
     from .hub import Hub
 
-__all__ = ["Membership", "Topic"]
+__all__ = ["Topic"]
 
 #: What a channel's name may hold as it is.
 PLAIN: Final = "!$&'()*+,-./:;<=>?@[]^_`{|}~"
@@ -20,25 +20,20 @@ PLAIN: Final = "!$&'()*+,-./:;<=>?@[]^_`{|}~"
 CLOSE_ABOVE: Final = 1 << 20
 
 
-class Membership:
+class Terms(NamedTuple):
     """
-    One member's place in one topic.
+    The terms of a member, shared by all that have the same.
 
     Attributes:
         policy: What becomes of messages while the member is slow.
         limit: Octets in its output above which it is; -1 for its own high-water mark.
-        latest: With the policy "latest", the message that waits.
         info: What the member told of itself.
 
     """
 
-    __slots__ = ("info", "latest", "limit", "policy")
-
-    def __init__(self, policy: Policy, limit: int, info: Any) -> None:
-        self.policy = policy
-        self.limit = limit
-        self.latest: Message | None = None
-        self.info = info
+    policy: Policy
+    limit: int
+    info: Any
 
 
 class Topic:
@@ -70,8 +65,10 @@ class Topic:
         self.dropped = 0
         self.closed = 0
         self._hub = hub
-        self._members: dict[Member, Membership] = {}
-        limit_of(policy, max_buffered)
+        self._members: dict[Member, Terms] = {}
+        #: With the policy "latest": what waits for members until there is room.
+        self._latest: dict[Member, Message] = {}
+        self._usual = Terms(policy, limit_of(policy, max_buffered), None)
 
     def __len__(self) -> int:
         """Return how many members of this node there are."""
@@ -110,9 +107,11 @@ class Topic:
             policy = self.policy
             if max_buffered is None:
                 max_buffered = self.max_buffered
-        place = Membership(policy, limit_of(policy, max_buffered), info)
+        terms = Terms(policy, limit_of(policy, max_buffered), info)
+        if terms == self._usual:
+            terms = self._usual
         self._hub.enter(self, member)
-        self._members[member] = place
+        self._members[member] = terms
 
     def unsubscribe(self, member: Member) -> None:
         """End what :meth:`subscribe` began; do nothing if it has ended."""
@@ -122,6 +121,7 @@ class Topic:
     def drop(self, member: Member) -> bool:
         """Take a member out; return whether none is left. For the hub."""
         del self._members[member]
+        self._latest.pop(member, None)
         return not self._members
 
     async def fetch(self, timeout: float = 5.0) -> list[tuple[str, Any]]:
@@ -136,7 +136,7 @@ class Topic:
 
     def infos(self) -> list[Any]:
         """Return what the members of this node told of themselves."""
-        return [place.info for place in self._members.values()]
+        return [terms.info for terms in self._members.values()]
 
     # ---- messages ----
 
@@ -179,13 +179,14 @@ class Topic:
             left_out = set(except_) if isinstance(except_, Iterable) else {except_}
             members = tuple(item for item in members if item[0] not in left_out)
         count = 0
-        for member, place in members:
-            if place.latest is not None:
-                place.latest = message
+        latest = self._latest
+        for member, terms in members:
+            if latest and member in latest:
+                latest[member] = message
                 self._missed()
                 continue
             try:
-                result = member.offer(message, place.limit)
+                result = member.offer(message, terms.limit)
             except Exception as exc:
                 self._failed(member, exc)
                 continue
@@ -194,7 +195,7 @@ class Topic:
             elif result == GONE:
                 self._hub.remove(member)
             else:
-                self._slow(member, place, message)
+                self._slow(member, terms, message)
         return count
 
     def from_bus(self, channel: str, octets: bytes) -> None:
@@ -207,11 +208,11 @@ class Topic:
 
     # ---- the slow ones ----
 
-    def _slow(self, member: Member, place: Membership, message: Message) -> None:
-        if place.policy == "latest":
-            place.latest = message
-            member.when_drained(lambda: self._drained(member, place))
-        elif place.policy == "skip":
+    def _slow(self, member: Member, terms: Terms, message: Message) -> None:
+        if terms.policy == "latest":
+            self._latest[member] = message
+            member.when_drained(lambda: self._drained(member))
+        elif terms.policy == "skip":
             self._missed()
         else:
             self.closed += 1
@@ -220,19 +221,20 @@ class Topic:
             self._hub.logger.info("closed a member of %r: too slow", self.name)
             member.close(1008, "too slow")
 
-    def _drained(self, member: Member, place: Membership) -> None:
-        message, place.latest = place.latest, None
-        if message is None or self._members.get(member) is not place:
-            return
+    def _drained(self, member: Member) -> None:
+        message = self._latest.pop(member, None)
+        if message is None:
+            return  # it has left meanwhile
+        terms = self._members[member]
         try:
-            result = member.offer(message, place.limit)
+            result = member.offer(message, terms.limit)
         except Exception as exc:
             self._failed(member, exc)
             return
         if result == GONE:
             self._hub.remove(member)
         elif result != QUEUED:
-            self._slow(member, place, message)
+            self._slow(member, terms, message)
 
     def _missed(self) -> None:
         self.dropped += 1
