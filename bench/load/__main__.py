@@ -109,11 +109,14 @@ def _run(
 ) -> list[Result]:
     """Measure; each case has its share of the time."""
     costs = [
-        len(targets) * (max(case.min_seconds, args.seconds) + args.warmup + 0.3)
+        len(targets)
+        * (max(case.min_seconds, args.seconds) + args.warmup + case.setup_s + 0.2)
         for case, targets in chosen
     ]
     seconds = None if args.minutes is None else args.minutes * 60
-    samples = args.rounds * sum(len(targets) for _, targets in chosen)
+    samples = sum(
+        min(args.rounds, case.most_rounds) * len(targets) for case, targets in chosen
+    )
     progress = Progress(samples, seconds, None if args.quiet else sys.stderr)
     begin = time.monotonic()
     results = []

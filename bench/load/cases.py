@@ -30,6 +30,10 @@ class Case:
     reference: str = "floor"
     #: the least that a round lasts, where too few messages would pass otherwise
     min_seconds: float = 0.0
+    #: about how long each server takes to get ready for a round
+    setup_s: float = 0.0
+    #: more rounds than these tell nothing more
+    most_rounds: int = 100
     #: what counts: CPU time, messages per second of it, median round trip, or memory
     figure: Literal["cpu", "rate", "latency", "memory"] = "cpu"
     #: the load cannot keep every server busy, and CPU time holds all the same
@@ -93,7 +97,13 @@ _CASES += [
         may_sleep=True,
     ),
     Case(
-        "memory", "idle connections", kind="memory", figure="memory", connections=3334
+        "memory",
+        "idle connections",
+        kind="memory",
+        figure="memory",
+        connections=3334,
+        setup_s=1.5,
+        most_rounds=2,
     ),
     Case(
         "memory-deflate",
@@ -105,13 +115,25 @@ _CASES += [
         payload="json",
         deflate="",
         reference="wsfast",
+        setup_s=3.0,
+        most_rounds=2,
+    ),
+    Case(
+        "memory-tls",
+        "idle connections, TLS",
+        kind="memory",
+        figure="memory",
+        connections=667,
+        tls=True,
+        setup_s=2.0,
+        most_rounds=2,
     ),
     Case(
         "broadcast",
         "broadcast of 64 B to 1,000, one of whom does not read",
         kind="broadcast",
         connections=1000,
-        reference="wsfast-broadcast",
+        reference="floor-broadcast",
     ),
 ]
 _CASES += [  # compared with ours: a floor in C would be zlib
@@ -183,6 +205,7 @@ _CASES += [
         title=f"{count:,} connection{'s' if count > 1 else ''} x 64 B",
         connections=count,
         min_seconds=min_seconds,
+        setup_s=count / 4000,
         may_sleep=count == 1,  # its one message is on its way most of the time
     )
     for count, min_seconds in [(1, 0.0), (10, 0.0), (1000, 0.0), (10000, 1.5)]

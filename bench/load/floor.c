@@ -7,11 +7,12 @@
  * validation, no limits, no fragments: nothing that a real server has to have, so that
  * nothing can be below it.
  *
- *   floor [--port P] [--core N] [--raw] [--tls] [--spin]
+ *   floor [--port P] [--core N] [--raw] [--tls] [--spin] [--broadcast]
  *
- * --raw echoes octets without WebSocket; --tls does all of it over TLS, with a
- * certificate of its own; --spin polls without sleeping, for measuring clients. Prints
- * "port P pid N" when it listens; ends at end of file on standard input. */
+ * --raw echoes octets without WebSocket; --broadcast sends what comes to all, and
+ * nothing to a connection that has no room for it; --tls does all of it over TLS, with
+ * a certificate of its own; --spin polls without sleeping, for measuring clients.
+ * Prints "port P pid N" when it listens; ends at end of file on standard input. */
 #define _GNU_SOURCE
 #include "tls.h"
 #include "wire.h"
@@ -47,10 +48,12 @@ typedef struct conn {
     uint64_t body_len, body_size;
     bool in_body;
     tls *tls; /* NULL for plain TCP; with it, `out` is ciphertext */
+    struct conn *previous, *next;
 } conn;
 
 static int epfd;
-static bool raw, secure;
+static bool raw, secure, broadcasting;
+static conn *conns; /* all of them, if broadcasting */
 static uint8_t read_buf[READ_SIZE];
 static uint8_t plain_buf[READ_SIZE + TLS_ROOM];
 static uint8_t out_buf[READ_SIZE + 65536];
@@ -58,6 +61,12 @@ static size_t out_len;
 
 static void conn_close(conn *c)
 {
+    if (c->next != NULL)
+        c->next->previous = c->previous;
+    if (c->previous != NULL)
+        c->previous->next = c->next;
+    else if (conns == c)
+        conns = c->next;
     close(c->fd); /* leaves the epoll set with it */
     free(c->in);
     free(c->out);
@@ -200,6 +209,16 @@ static size_t parse(conn *c, const uint8_t *p, size_t n)
     return used;
 }
 
+/* Send the shared output to all. */
+static bool broadcast(void)
+{
+    if (out_len != 0)
+        for (const conn *c = conns; c != NULL; c = c->next)
+            if (c->open)
+                (void)send(c->fd, out_buf, out_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return true;
+}
+
 /* What has come for a connection that is not inside a long message. */
 static bool conn_feed(conn *c, uint8_t *p, size_t n)
 {
@@ -239,7 +258,7 @@ static bool conn_feed(conn *c, uint8_t *p, size_t n)
         c->in = NULL;
         c->in_cap = 0;
     }
-    return conn_send(c, out_buf, out_len);
+    return broadcasting ? broadcast() : conn_send(c, out_buf, out_len);
 }
 
 /* Echo a long message that is complete. */
@@ -368,6 +387,12 @@ static void accept_all(int listener)
         if (c == NULL)
             wire_die("calloc");
         c->fd = fd;
+        if (broadcasting) {
+            c->next = conns;
+            if (conns != NULL)
+                conns->previous = c;
+            conns = c;
+        }
         if (secure)
             c->tls = tls_new();
         e.data.ptr = c;
@@ -380,7 +405,8 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {
         {"port", 1, NULL, 'p'}, {"core", 1, NULL, 'c'}, {"raw", 0, NULL, 'r'},
-        {"tls", 0, NULL, 't'},  {"spin", 0, NULL, 's'}, {NULL, 0, NULL, 0}};
+        {"tls", 0, NULL, 't'},  {"spin", 0, NULL, 's'}, {"broadcast", 0, NULL, 'b'},
+        {NULL, 0, NULL, 0}};
     static int listener, input; /* their addresses tell them from connections */
     struct epoll_event events[EVENTS];
     struct epoll_event e = {.events = EPOLLIN, .data.ptr = &listener};
@@ -399,6 +425,9 @@ int main(int argc, char **argv)
             break;
         case 't':
             secure = true;
+            break;
+        case 'b':
+            broadcasting = true;
             break;
         case 's':
             wait_ms = 0;

@@ -274,7 +274,7 @@ def run_case(
             alive.append((target, measure))
             result.samples[target.name] = []
             result.rejected[target.name] = 0
-        for number in range(options.rounds):
+        for number in range(min(options.rounds, case.most_rounds)):
             if number > 0 and time.monotonic() > until:
                 break
             for target, measure in list(alive):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-_FLOORS = ("floor", "raw-c")
 _OURS = ("wsfast-callback", "wsfast")
-_FEW = (*_FLOORS, *_OURS, "picows", "websockets")
-_SOME = (*_FLOORS, *_OURS, "raw-uvloop", "picows", "ws", "websockets", "aiohttp")
+_FEW = ("raw-c", *_OURS, "picows", "websockets")
+_SOME = ("floor", *_OURS, "raw-uvloop", "picows", "ws", "websockets", "aiohttp")
 _MANY = (
-    *_FLOORS,
+    "floor",
     *_OURS,
     "uvicorn-wsfast",
     "raw-uvloop",
     "picows",
-    "picows-websockets",
     "ws",
     "uvicorn-sansio",
     "websockets",
@@ -29,9 +27,9 @@ _CLIENTS = (
 
 #: the cases that matter, and the servers that matter in each
 MAIN: dict[str, tuple[str, ...]] = {
-    "echo64": tuple(name for name in _MANY if name != "raw-c"),
-    "echo64x16": tuple(name for name in _MANY if name != "raw-c"),
-    "echo1k": tuple(name for name in _SOME if name != "raw-c"),
+    "echo64": _MANY,
+    "echo64x16": _MANY,
+    "echo1k": _SOME,
     "utf8-1k": ("floor", *_OURS, "picows", "websockets", "aiohttp"),
     "echo16k": _FEW,
     "echo1m": _FEW,
@@ -39,11 +37,13 @@ MAIN: dict[str, tuple[str, ...]] = {
     "one": ("floor", *_OURS, "wsfast-polling", "raw-uvloop", "picows", "websockets"),
     "storm": ("floor", *_OURS, "picows", "ws", "websockets", "aiohttp"),
     "memory": ("floor", *_OURS, "picows", "websockets", "aiohttp"),
-    "tls64": tuple(name for name in _MANY if name != "raw-c"),
+    "memory-tls": ("floor", *_OURS, "picows", "websockets"),
+    "tls64": ("floor", *_OURS, "uvicorn-wsfast", "raw-uvloop", "picows", "websockets"),
     "tls64x16": ("floor", *_OURS, "raw-uvloop", "picows", "uvicorn-sansio"),
     "tls16k": ("floor", *_OURS, "raw-uvloop", "picows", "uvicorn-sansio"),
     "deflate-1k": (*_OURS, "picows-websockets", "ws", "websockets", "aiohttp"),
     "broadcast": (
+        "floor-broadcast",
         "wsfast-broadcast",
         "picows-broadcast",
         "ws-broadcast",
@@ -52,7 +52,6 @@ MAIN: dict[str, tuple[str, ...]] = {
     "socketio64x16": ("socketio-node", "socketio-wsfast", "socketio-python"),
     "engineio64x16": ("engineio-node", "engineio-wsfast"),
     "conns1": ("floor", *_OURS, "picows", "websockets"),
-    "conns10": ("floor", *_OURS, "picows", "websockets"),
     "conns1000": ("floor", *_OURS, "picows", "websockets"),
     "conns10000": ("floor", *_OURS, "picows", "websockets"),
     "client256": _CLIENTS,

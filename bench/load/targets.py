@@ -181,6 +181,12 @@ _SERVERS = [
     ),
 ]
 _BROADCASTS = [
+    Target(
+        "floor-broadcast",
+        "C, epoll",
+        (str(BUILD / "floor"), "--broadcast"),
+        broadcasts=True,
+    ),
     server("wsfast-broadcast", "wsfast", "broadcasts", "wsfast", broadcasts=True),
     server("picows-broadcast", "picows", "broadcasts", "picows", broadcasts=True),
     server(

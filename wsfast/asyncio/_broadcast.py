@@ -49,12 +49,10 @@ def broadcast(
     )
     failures: list[Exception] = []
     for connection in connections:
-        if connection.ready_state != 1:
-            continue
         if max_buffered is not None and connection.buffered_amount > max_buffered:
             continue
         try:
-            prepared.send_to(connection)
+            connection.offer(prepared, sys.maxsize)  # one that is not open skips it
         except Exception as exc:
             if raise_exceptions:
                 failure = RuntimeError("failed to write message")
