@@ -50,6 +50,7 @@ MAIN: dict[str, tuple[str, ...]] = {
         "websockets-broadcast",
     ),
     "socketio64x16": ("socketio-node", "socketio-wsfast", "socketio-python"),
+    "sockjs64x16": ("sockjs-node", "sockjs-wsfast"),
     "engineio64x16": ("engineio-node", "engineio-wsfast"),
     "conns1": ("floor", *_OURS, "picows", "websockets"),
     "conns1000": ("floor", *_OURS, "picows", "websockets"),
