@@ -120,3 +120,41 @@ def test_every_control_has_a_name(demo, browser):
     ]
     assert unnamed == []
     tab.call("Page.close")
+
+
+@pytest.mark.parametrize(
+    ("transport", "path"),
+    [
+        ("websocket", ""),
+        ("xhr-streaming", "/xhr_streaming"),
+        ("eventsource", "/eventsource"),
+        ("xhr-polling", "/xhr"),
+    ],
+)
+def test_chat_over_sockjs(demo, browser, transport, path):
+    tab, other = browser.open(demo), browser.open(demo)
+    is_on = "document.getElementById('chat-state').classList.contains('on')"
+    for each in (tab, other):
+        each.wait(is_on)
+    tab.evaluate(
+        "(() => { const chosen = document.getElementById('transport');"
+        f" chosen.value = '{transport}';"
+        " chosen.dispatchEvent(new Event('change')); })()"
+    )
+    tab.wait(is_on)
+    for speaker, text in ((tab, f"5 % over {transport}"), (other, "Grüße, 漢🚀")):
+        say(speaker, "Ada", text)
+        for each in (tab, other):
+            each.wait(
+                "document.querySelector('#messages li:last-child')?.lastChild.data"
+                f" == '{text}'"
+            )
+    used = tab.evaluate(
+        "performance.getEntriesByType('resource').map(entry => entry.name)"
+        ".filter(name => name.includes('/sockjs/'))"
+    )
+    assert any(name.endswith("/xhr_send") for name in used) is bool(path)
+    if path == "/xhr":  # a stream is listed when it has ended
+        assert any(name.endswith(path) for name in used)
+    for each in (tab, other):
+        each.call("Page.close")

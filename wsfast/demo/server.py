@@ -18,8 +18,10 @@ from collections import deque
 from http import HTTPStatus
 from pathlib import Path
 
-from wsfast import engine, socketio
-from wsfast.asyncio.server import ServerConnection, broadcast, serve
+from wsfast import engine, socketio, sockjs
+from wsfast.asyncio.server import ServerConnection, serve
+from wsfast.demo.front import Front, serve_websocket
+from wsfast.exceptions import ConnectionClosed
 from wsfast.protocol import Headers, Request, Response
 from wsfast.version import version
 
@@ -67,7 +69,8 @@ class Demo:
 
     def __init__(self) -> None:
         self.files = static_files()
-        self.people: set[ServerConnection] = set()
+        self.people: set[ServerConnection | sockjs.Session] = set()
+        self.sockjs = sockjs.SockJS(self.chat, "/sockjs", cors=False)
         self.said: deque[str] = deque(maxlen=REMEMBERED)
         self.echoed = 0
         self.sio = socketio.Server()
@@ -78,7 +81,9 @@ class Demo:
         self, connection: ServerConnection, request: Request
     ) -> Response | None:
         """Answer what is not for a WebSocket; None lets the opening handshake go on."""
-        if request.path in ("/chat", "/echo") or request.path.startswith("/socket.io/"):
+        if request.path in ("/chat", "/echo"):
+            return None
+        if request.path.startswith(("/socket.io/", "/sockjs/")):
             return None
         if request.path in self.files:
             return self.files[request.path]
@@ -92,11 +97,13 @@ class Demo:
                 await ws.send(message)
         elif ws.request is not None and ws.request.path.startswith("/socket.io/"):
             await self.socket_io(ws)
+        elif ws.request is not None and ws.request.path.startswith("/sockjs/"):
+            await serve_websocket(self.sockjs, ws)
         else:
             await self.chat(ws)
 
-    async def chat(self, ws: ServerConnection) -> None:
-        """Pass on what this visitor says until they leave."""
+    async def chat(self, ws: ServerConnection | sockjs.Session) -> None:
+        """Pass on what this visitor says until they leave, over whatever they came."""
         self.people.add(ws)
         self.tell_head_count()
         try:
@@ -113,10 +120,17 @@ class Demo:
             self.tell_head_count()
 
     def tell_all(self, news: str) -> None:
-        """Tell everybody what was said: over WebSocket, and over Socket.IO."""
+        """Tell everybody what was said: over WebSocket, SockJS and Socket.IO."""
         self.said.append(news)
-        broadcast(self.people, news)
+        self.tell(news)
         self.sio.emit("said", json.loads(news))
+
+    def tell(self, note: str) -> None:
+        """Send something to everybody but those of Socket.IO."""
+        prepared = sockjs.Prepared(note)
+        for visitor in [*self.people]:
+            with contextlib.suppress(ConnectionClosed):
+                prepared.send_to(visitor)
 
     async def socket_io(self, ws: ServerConnection) -> None:
         """Serve a client of Socket.IO."""
@@ -153,12 +167,12 @@ class Demo:
                     "cpu_us": 1e6 * cpu_s / (self.echoed - echoed),
                     "core": cpu_s / (time.monotonic() - wall_s),
                 }
-                broadcast(self.people, json.dumps(note))
+                self.tell(json.dumps(note))
 
     def tell_head_count(self) -> None:
         """Tell everybody how many are here."""
         note = {"type": "people", "count": len(self.people), "server": describe()}
-        broadcast(self.people, json.dumps(note))
+        self.tell(json.dumps(note))
 
 
 def said(message: str | bytes) -> str | None:
@@ -229,9 +243,15 @@ async def main(port: int | None = None) -> None:
         sock=sock,
         origins=[*hosts, None],  # other sites' pages may not talk to us; programs may
         process_request=demo.process_request,
-    ):
+        start_serving=False,
+    ) as server:
+        front = await asyncio.get_running_loop().create_server(
+            lambda: Front(demo.sockjs, server), sock=sock.dup()
+        )
         print(f"The demo is at {hosts[0]}/ -- Ctrl+C ends it.", flush=True)  # noqa: T201
         reporter = asyncio.create_task(demo.tell_cost())
         await stopped.wait()
         reporter.cancel()
         await demo.sio.close()
+        await demo.sockjs.close()
+        front.close()

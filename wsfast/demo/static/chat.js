@@ -1,6 +1,7 @@
-// The chat: one WebSocket, opened again when it was lost.
+// The chat: one connection, of the kind that is chosen, opened again when it was lost.
 
 import { show } from "/messages.js";
+import { Session } from "/sockjs.js";
 
 const messages = document.getElementById("messages");
 const state = document.getElementById("chat-state");
@@ -8,6 +9,7 @@ const form = document.getElementById("say");
 const nameField = document.getElementById("name");
 const textField = document.getElementById("text");
 const button = form.querySelector("button");
+const transport = document.getElementById("transport");
 
 const NAMES = ["Ada", "Grace", "Alan", "Edsger", "Barbara", "Donald", "Radia", "Ken"];
 let socket;
@@ -38,18 +40,28 @@ function receive(event) {
 
 function connect() {
   setState("connecting", false);
-  socket = new WebSocket(`ws://${location.host}/chat`);
+  const opened = transport.value === "plain"
+    ? new WebSocket(`ws://${location.host}/chat`)
+    : new Session("/sockjs", transport.value);
+  socket = opened;
   socket.onopen = () => {
     retryMs = 500;
     messages.replaceChildren(); // the server tells again what was said
   };
   socket.onmessage = receive;
   socket.onclose = () => {
+    if (socket !== opened) return; // another kind was chosen
     setState("connection lost, trying again", false);
     setTimeout(connect, retryMs);
     retryMs = Math.min(2 * retryMs, 10000);
   };
 }
+
+transport.addEventListener("change", () => {
+  const before = socket;
+  connect();
+  before.close();
+});
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
