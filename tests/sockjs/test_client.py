@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from wsfast.sockjs import TransportsFailed, connect
 from wsfast.sockjs.client import process_exception
 
 LIMIT_S = 30
+LOCALHOST_PEM = Path(__file__).parents[1] / "support" / "localhost.pem"
 PRELUDE = b"h" * 2048 + b"\n"
 
 
@@ -91,15 +94,18 @@ class Fake:
 
 
 @asynccontextmanager
-async def fake(*answers: bytes, **options: Any) -> AsyncIterator[tuple[Fake, Any]]:
+async def fake(
+    *answers: bytes, tls: ssl.SSLContext | None = None, **options: Any
+) -> AsyncIterator[tuple[Fake, Any]]:
     """Serve; gives the server, and what makes its clients."""
     found = Fake(*answers, **options)
-    server = await asyncio.start_server(found.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(found.serve, "127.0.0.1", 0, ssl=tls)
     port = server.sockets[0].getsockname()[1]
+    origin = f"http://127.0.0.1:{port}" if tls is None else f"https://localhost:{port}"
 
     def client(name: str = "xhr-streaming", **given: Any) -> connect:
         given = {"proxy": None, "transport_timeout": 20.0, **given}
-        return connect(f"http://127.0.0.1:{port}/e", name, **given)
+        return connect(f"{origin}/e", name, **given)
 
     try:
         yield found, client
@@ -399,6 +405,19 @@ async def test_base_url_and_disabled_websocket():
         assert [path.split("/")[1] for path in server.asked] == ["e", "other"]
         with pytest.raises(TransportsFailed, match="the server has it disabled"):
             await client("websocket")
+
+
+async def test_tls():
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.load_cert_chain(LOCALHOST_PEM)
+    theirs = ssl.create_default_context(cafile=LOCALHOST_PEM)
+    async with fake(PRELUDE + b"o\n", b'a["a"]\n', b"", tls=ours) as (server, client):
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await client(host="127.0.0.1")
+        async with client(ssl=theirs, host="127.0.0.1") as ws:
+            assert await soon(ws.recv()) == "a"
+            await ws.send("b")
+        assert server.sent == [b'["b"]']
 
 
 async def test_reconnecting():
