@@ -204,6 +204,22 @@ def test_nothing_is_left_of_connections():
     assert not (found._awake or found._watched or found._timer_of)
 
 
+def test_a_mistake_in_lost_does_not_end_the_keeper(caplog):
+    def lost():
+        raise RuntimeError("mistake")
+
+    with wired() as (ws, peer), wired() as (_, other):
+        ws.lost, ws.logger = lost, logging.getLogger("application")
+        time.sleep(0.25)  # so that the keeper watches
+        peer.sock.close()
+        deadline = time.monotonic() + WAIT_S
+        while ws.state is not State.CLOSED or "lost() failed" not in caplog.messages:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        other.frame(PING, b"1")
+        assert other.recv()[:2] == (PONG, b"1")
+
+
 def test_close_frame_and_end_in_one_go():
     with wired() as (ws, peer):
         peer.send(frame(TEXT, "x") + close_frame(4000, "y", key=KEY))

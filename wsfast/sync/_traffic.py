@@ -362,7 +362,10 @@ class Traffic(Protocol):
                 pong.set()
         if self._failed is not None:
             self.logger.info("%s failed with %d: %s", *self._failed)
-        self.lost()
+        try:
+            self.lost()
+        except Exception as failure:  # its thread may be the keeper, of all others
+            self.logger.error("lost() failed", exc_info=failure)
 
     def lost(self) -> None:
         """Take the news that the connection has ended; for a subclass to override."""
