@@ -16,7 +16,9 @@ import pytest
 
 from tests.asyncio.conftest import Pair, uri
 from tests.asyncio.raw import ACCEPT, RawPeer, request, settle
+from tests.asyncio.wire import until
 from wsfast import (
+    Headers,
     InvalidStatus,
     Limits,
     Listener,
@@ -465,6 +467,22 @@ async def test_max_pending_handshakes_while_all_wait_for_a_hook(pair: Pair):
         (other,) = others
         assert b" 101 " in await asyncio.wait_for(other, 10)
     assert errors == []
+
+
+async def test_a_refusal_that_nobody_reads_is_cut(pair: Pair):
+    asked = []
+
+    def process_request(ws, request):
+        asked.append(request)
+        return Response(403, "Forbidden", Headers(), bytes(30 << 20))
+
+    server = await pair.serve(
+        echo, process_request=process_request, close_timeout=0.2, drain_timeout=None
+    )
+    async with await RawPeer.to(server) as peer:
+        peer.writer.transport.pause_reading()
+        peer.send(request())
+        await until(lambda: asked and not server._refused)  # it is gone
 
 
 async def test_max_pending_handshakes_drops_the_oldest(pair: Pair):

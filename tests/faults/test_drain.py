@@ -23,7 +23,7 @@ CONNECTIONS = 10_000
 #: Descriptors that a process has beside its connections.
 OTHERS = 200
 
-#: It takes two or three seconds on an idle machine of two cores.
+#: It took one or two on a machine of two cores; row C-11 allows 15.
 DRAINED_S = 60.0
 
 SERVER = """

@@ -37,6 +37,7 @@ class Acceptor:
         driver: The driver of the links; it reports what goes wrong.
         sock: A non-blocking socket that listens; it stays the caller's.
         factory: Makes the asyncio protocol of a client.
+        shaking: Has the clients during their TLS handshakes; None without TLS.
         options: Keyword arguments of ``loop.connect_accepted_socket()``, about TLS.
 
     Raises:
@@ -49,11 +50,13 @@ class Acceptor:
         driver: Driver,
         sock: socket.socket,
         factory: Callable[[], asyncio.BaseProtocol],
+        shaking: Any,
         **options: Any,
     ) -> None:
         self._driver = driver
         self._sock = sock
         self._factory = factory
+        self._shaking = shaking
         self._options = options
         self._tasks: set[asyncio.Task[None]] = set()
         self._backoff = 0.0
@@ -100,12 +103,24 @@ class Acceptor:
 
     async def _serve(self, client: socket.socket) -> None:
         """Have the loop make a transport of a client, after its TLS handshake."""
+        protocol = self._factory()
+        if self._shaking is not None:
+            task = asyncio.current_task()
+            assert task is not None
+            self._shaking.add(protocol, task.cancel)
         try:
             await self._driver.loop.connect_accepted_socket(
-                self._factory, client, **self._options
+                lambda: protocol, client, **self._options
             )
         except (OSError, EOFError, asyncio.TimeoutError) as exc:
             # It is gone, or does not speak TLS; some loops leave the socket open.
             with contextlib.suppress(OSError):
                 client.close()
             logger.debug("a client failed before its request", exc_info=exc)
+        except asyncio.CancelledError:
+            with contextlib.suppress(OSError):
+                client.close()
+            raise
+        finally:
+            if self._shaking is not None:
+                self._shaking.discard(protocol)

@@ -143,6 +143,7 @@ class Opening:
         """Forget the client, who has gone."""
         if not self.done:
             self._finish(refused=False)
+        self.link.driver.cancel(self)
         self.server.opening_lost(self)
 
     def on_timer(self, now: float) -> float:
@@ -153,6 +154,8 @@ class Opening:
                 self._time_out(503)
             else:
                 self._time_out(408)
+        else:  # it was refused, and does not read why
+            self.link.abort()
         return 0.0
 
     # ---- the steps ----
@@ -342,5 +345,9 @@ class Opening:
     def _finish(self, *, refused: bool) -> None:
         self.done = True
         self.reader = None
-        self.link.driver.cancel(self)
+        driver = self.link.driver
+        driver.cancel(self)
+        timeout = self.server.options.close_timeout
+        if refused and timeout >= 0:
+            driver.schedule(self, driver.time() + timeout)
         self.server.opening_done(self, refused)

@@ -29,6 +29,7 @@ from ._options import Logger
 if TYPE_CHECKING:
     from ..protocol.extension_frames import Agreed
     from ..protocol.options import Options
+    from ._serving import Listening
     from .link import Link
     from .listener import Listener
     from .server import Server
@@ -55,6 +56,7 @@ class Reception:
     logger: Logger
     create_connection: type[ServerConnection]
     handshake: ServerHandshake
+    _listening: Listening
     _listener_factory: Callable[[], Listener] | None
     _select_subprotocol: Callable[[ServerConnection, Sequence[str]], str | None] | None
 
@@ -88,9 +90,8 @@ class Reception:
 
     def _accepted(self, link: Link, since: float, data: bytes) -> None:
         """Begin the handshake of a client that was accepted, and has sent ``data``."""
-        pending = len(self._reading) + len(self._deciding) + 1
         most = self.max_connections
-        full = most is not None and pending + len(self._connections) > most
+        full = most is not None and self._pending() + len(self._connections) >= most
         ledger = self.options.ledger
         crowded = ledger is not None and ledger.is_full()
         waits = not data or full or crowded or self.closing or self.has_hooks
@@ -104,12 +105,18 @@ class Reception:
             return
         if data:
             opening.data_received(data)
-        if (
-            self.max_pending_handshakes is not None
-            and len(self._reading) + len(self._deciding) > self.max_pending_handshakes
-        ):
+        if self._too_many_handshakes():
             oldest = next(iter(self._reading), opening)  # or all wait for a hook
             oldest.refuse(503, TOO_MANY_HANDSHAKES)
+
+    def _pending(self) -> int:
+        """Return how many handshakes there are, those of TLS included."""
+        listening = self._listening
+        return len(self._reading) + len(self._deciding) + len(listening.shaking)
+
+    def _too_many_handshakes(self) -> bool:
+        most = self.max_pending_handshakes
+        return most is not None and self._pending() > most
 
     def opening_decides(self, opening: Opening) -> None:
         """Note that the request is there, and that hooks decide about it."""

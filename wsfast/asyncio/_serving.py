@@ -26,11 +26,45 @@ from ._stream import StreamLink, stream_driver_for
 if TYPE_CHECKING:
     from .link import Link
 
-__all__ = ["Listening", "Where"]
+__all__ = ["Listening", "Shaking", "Where"]
 
 logger = logging.getLogger("wsfast.server")
 
 Accept = Callable[["Link", float, bytes], None]
+
+
+class Shaking:
+    """
+    Clients in their TLS handshakes, in the order in which they came.
+
+    Args:
+        too_many: Tells whether there are too many handshakes; if so, the client that
+            came first is cut.
+
+    """
+
+    def __init__(self, too_many: Callable[[], bool]) -> None:
+        self._too_many = too_many
+        self._clients: dict[Any, Callable[[], object]] = {}
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def add(self, client: Any, cut: Callable[[], object]) -> None:
+        """Note that a client has begun, and how to cut it."""
+        self._clients[client] = cut
+        if self._too_many():
+            logger.info("a client in its TLS handshake was cut: there are too many")
+            next(iter(self._clients.values()))()
+
+    def discard(self, client: Any) -> None:
+        """Note that a client has done with that, or is gone."""
+        self._clients.pop(client, None)
+
+    def abort(self) -> None:
+        """Cut them all."""
+        for cut in list(self._clients.values()):
+            cut()
 
 
 @dataclass
@@ -66,6 +100,10 @@ class Where:
         ]
         if sum(given) != 1:
             raise ValueError("give one of: host and port, a UNIX path, a socket")
+        for name in ("ssl_handshake_timeout", "ssl_shutdown_timeout"):
+            timeout = getattr(self, name)
+            if self.ssl is not None and timeout is not None and timeout <= 0:
+                raise ValueError(f"{name} must be positive, got {timeout}")
 
 
 class Listening:
@@ -77,10 +115,13 @@ class Listening:
         accept: Called for each client with the link to it, with the time on the loop's
             clock from which the client's opening handshake counts, and with what the
             client has sent already.
+        too_many: See :class:`Shaking`.
 
     """
 
-    def __init__(self, where: Where, accept: Accept) -> None:
+    def __init__(
+        self, where: Where, accept: Accept, too_many: Callable[[], bool]
+    ) -> None:
         self.sockets: list[socket.socket] = []
         self.active = False
         self.where = where
@@ -88,7 +129,7 @@ class Listening:
         self._inodes: list[tuple[str, int] | None] = []
         self._reactor: Any = None
         self._servers: list[Acceptor | asyncio.Server] = []
-        self._shaking: set[Any] = set()
+        self.shaking = Shaking(too_many)
 
     async def open(self) -> None:
         """Bind the sockets; see :func:`open_tcp_sockets` for the errors."""
@@ -146,7 +187,8 @@ class Listening:
             return StreamLink(driver, self._accept_from_stream)
 
         try:
-            return Acceptor(driver, sock, factory, **extra)
+            shaking = None if where.ssl is None else self.shaking
+            return Acceptor(driver, sock, factory, shaking, **extra)
         except NotImplementedError:  # Windows
             extra["backlog"] = where.backlog
             return await loop.create_server(factory, sock=sock, **extra)
@@ -162,7 +204,7 @@ class Listening:
             "server_side": True,
             "handshake_timeout": where.ssl_handshake_timeout,
             "shutdown_timeout": where.ssl_shutdown_timeout,
-            "shaking": self._shaking,
+            "shaking": self.shaking,
         }
 
     def _accept_over_tls(self, link: Any, exc: Exception | None) -> None:
@@ -179,6 +221,7 @@ class Listening:
             self._accept(link, link.born, octets)
 
     def _accept_from_stream(self, link: StreamLink) -> None:
+        self.shaking.discard(link)
         self._accept(link, link.born, b"")
 
     def stop(self) -> None:
@@ -187,8 +230,7 @@ class Listening:
         if self._reactor is not None:
             for sock in self.sockets:
                 self._reactor.unlisten(sock)
-        for link in list(self._shaking):
-            link.abort()
+            self.shaking.abort()
         for server in self._servers:
             server.close()
         for sock, inode in zip(self.sockets, self._inodes, strict=True):

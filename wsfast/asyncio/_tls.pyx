@@ -13,7 +13,7 @@ import _ssl
 import os
 import ssl
 
-from cpython.bytes cimport PyBytes_AS_STRING
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc
@@ -75,10 +75,12 @@ cdef extern from *:
         size_t n = size < 0 ? 0 : (size_t)size;
 
         wsf_ossl.BIO_clear_flags(bio, WSF_BIO_RETRY_FLAGS);
-        if (io == NULL)
+        if (io == NULL || io->reads <= 0)
             n = 0;
         else if (n > io->input_size)
             n = io->input_size;
+        if (io != NULL)
+            io->reads--;
         if (n == 0) {
             wsf_ossl.BIO_set_flags(bio, WSF_BIO_READ_RETRY);
             return -1;
@@ -387,6 +389,11 @@ cdef class Session:
 
     # ---- input ----
 
+    cdef void begin(self) noexcept:
+        """Begin a pass, in which so many records may be without data."""
+        self.room.io.reads = READS_PER_RECORD * IDLE_RECORDS
+        self._slices = self._gave = 0
+
     cdef bint has_input(self) except -1:
         """Tell whether there is ciphertext that was taken but not looked at."""
         return self._more or self._rest is not None
@@ -394,6 +401,12 @@ cdef class Session:
     cdef int feed(self, size_t n) except -1:
         """Take the first ``n`` octets of the room's ciphertext buffer."""
         if self._ssl is NULL:
+            if n > SLICE:
+                self._rest = PyBytes_FromStringAndSize(
+                    <char *>self.room.cipher + SLICE, n - SLICE
+                )
+                self._rest_at = 0
+                n = SLICE
             self._incoming.write(
                 PyMemoryView_FromMemory(<char *>self.room.cipher, n, PyBUF_READ)
             )
@@ -427,18 +440,33 @@ cdef class Session:
             return 0  # the last record ended there, as a rule
         wsf_ssl_clear()
         if wsf_ssl_read(self._ssl, self._bio, io, dst, size, &n):
+            io.reads += READS_PER_RECORD
             self._more = n == size  # then the rest of the record waits, maybe
             self._keep_rest()
             return <Py_ssize_t>n
         self._more = False
         error = wsf_ssl_error(self._ssl)
+        if error == WSF_SSL_ERROR_WANT_READ:
+            self._postpone()
+            return 0
         io.input_size = 0
         self._rest = None
-        if error == WSF_SSL_ERROR_WANT_READ:
-            return 0
         if error == WSF_SSL_ERROR_ZERO_RETURN:
             return -1
         self._fail(error)
+
+    cdef int _postpone(self) except -1:
+        """Keep what too many records without data have left, for another pass."""
+        cdef wsf_tls_io *io = &self.room.io
+        if io.input_size != 0:
+            self._rest = PyBytes_FromStringAndSize(
+                <const char *>io.input, io.input_size
+            )
+            self._rest_at = 0
+            io.input_size = 0
+        else:
+            self._rest = None
+        return 0
 
     cdef int _keep_rest(self) except -1:
         """Keep of what came behind the handshake what is not decrypted yet."""
@@ -451,37 +479,67 @@ cdef class Session:
         return 0
 
     cdef Py_ssize_t _open_by_object(self, uint8_t *dst, size_t size) except -2:
-        if not self._more:
-            return 0
-        try:
-            n = self.ssl_object.read(
-                size, PyMemoryView_FromMemory(<char *>dst, size, PyBUF_WRITE)
-            )
-        except ssl.SSLWantReadError:
-            self._more = False
-            return 0
-        except ssl.SSLZeroReturnError:
-            n = 0
+        while True:
+            if not self._more:
+                if self._rest is None or self._slices > 0:
+                    return 0
+                self._next_slice()
+            try:
+                n = self.ssl_object.read(
+                    size, PyMemoryView_FromMemory(<char *>dst, size, PyBUF_WRITE)
+                )
+                break
+            except ssl.SSLWantReadError:
+                self._more = False
+                self._slices += not self._gave
+                self._gave = False
+            except ssl.SSLZeroReturnError:
+                n = 0
+                break
         if n == 0:
             self._more = False
+            self._rest = None
             return -1
+        self._gave = True
         self._more = n == size or self._incoming.pending != 0
         return n
+
+    cdef int _next_slice(self) except -1:
+        """Hand over the next part of what was taken."""
+        cdef size_t until = min(self._rest_at + SLICE, <size_t>len(self._rest))
+        self._incoming.write(self._rest[self._rest_at : until])
+        self._rest_at = until
+        if until == <size_t>len(self._rest):
+            self._rest = None
+        self._more = True
+        return 0
 
     # ---- output ----
 
     cdef int seal(self, const uint8_t *src, size_t size) except -1:
-        """Encrypt; the output is to be taken after that."""
+        """
+        Encrypt; the output is to be taken after that.
+
+        Returns:
+            Whether that is done. While the peer has us renegotiate, it takes input.
+
+        """
+        cdef int error
+
         if self._ssl is NULL:
-            self.ssl_object.write(
-                PyMemoryView_FromMemory(<char *>src, size, PyBUF_READ)
-            )
-            return 0
+            try:  # a copy: a callback of Python's may move what is queued
+                self.ssl_object.write(PyBytes_FromStringAndSize(<char *>src, size))
+            except ssl.SSLWantReadError:
+                return False
+            return True
         wsf_ssl_clear()
         self.room.io.input_size = 0
         if not wsf_ssl_write(self._ssl, self._bio, &self.room.io, src, size):
-            self._fail(wsf_ssl_error(self._ssl))
-        return 0
+            error = wsf_ssl_error(self._ssl)
+            if error != WSF_SSL_ERROR_WANT_READ:
+                self._fail(error)
+            return False
+        return True
 
     cdef bint has_output(self) except -1:
         """Tell whether there is something to be sent."""

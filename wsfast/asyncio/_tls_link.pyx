@@ -77,7 +77,7 @@ cdef class TLSLink(ReactorLink):
         server_hostname: Name to check and to ask for, for a client.
         handshake_timeout: Seconds that the handshake may take.
         shutdown_timeout: Seconds to wait for the peer's end after ours.
-        shaking: A set that has the link during the handshake.
+        shaking: Has the link during the handshake; told by ``add()`` and ``discard()``.
 
     Attributes:
         born: When the link was made, on the reactor's clock.
@@ -91,7 +91,7 @@ cdef class TLSLink(ReactorLink):
     cdef object _failure            # what is wrong behind the octets that were taken
     cdef object _told
     cdef object _context
-    cdef set _shaking
+    cdef object _shaking
     cdef double _shutdown_s
     cdef double _handshake_s
     cdef unsigned char _secure      # the handshake is done
@@ -127,11 +127,11 @@ cdef class TLSLink(ReactorLink):
         self.born = self.driver.time()
         reactor._register(self, False)
         self.driver.schedule(self, self.born + self._handshake_s)
-        if shaking is not None:
-            shaking.add(self)
         self._unread = True
         if not server_side:
             self.wrote()  # the client speaks first
+        if shaking is not None:
+            shaking.add(self, (<object>self).abort)
 
     # ---- handshakes ----
 
@@ -228,6 +228,7 @@ cdef class TLSLink(ReactorLink):
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
+        session.begin()
         while True:
             if not session.has_input():
                 if self._ended:
@@ -257,6 +258,8 @@ cdef class TLSLink(ReactorLink):
                 self._unread = True
             if n < 0:
                 self._ended = self._unread = True
+            if session.has_input():
+                self._unread = True  # the next pass goes on there
             if session.has_output():
                 self._answer()
             if have != 0:
@@ -337,6 +340,7 @@ cdef class TLSLink(ReactorLink):
         if n == NONE_YET:
             if self._unread and not self._paused:
                 (<Reactor>self.driver)._do_again(self)
+            self.flush()  # what could not be encrypted before that
             return 0
         if n < 0:
             return self._no_octets(n)
@@ -393,6 +397,7 @@ cdef class TLSLink(ReactorLink):
         """Send what is queued, as much as the system takes now."""
         cdef Connection conn = <Connection>self.connection
         cdef FrameWriter writer
+        cdef int sealed
 
         if self._closed or self._lingering:
             return 0
@@ -407,8 +412,10 @@ cdef class TLSLink(ReactorLink):
                 return self._flush_opening()
             writer = conn.writer
             while writer.queued != 0 and not self._blocked and not self._broken:
-                self._seal_some(writer)
+                sealed = self._seal_some(writer)
                 self._push()
+                if not sealed:
+                    break
         except ssl.SSLError as exc:
             return self._broken_off(exc)
         if self._broken and self._closing:
@@ -425,31 +432,33 @@ cdef class TLSLink(ReactorLink):
         return 0 if self._left is None else len(self._left)
 
     cdef int _seal_some(self, FrameWriter writer) except -1:
-        """Encrypt the next octets that are queued, in one piece."""
+        """Encrypt the next octets that are queued, in one piece; tell if that went."""
         cdef uint8_t *plain = self._session.room.plain
         cdef iovec iov[IOVECS]
         cdef size_t parts, i, size = 0, more
+        cdef int sealed
 
         if writer._older is NULL:  # as usual: everything is in the buffer
             size = min(<size_t>writer.queued, <size_t>SEAL_SIZE)
-            self._session.seal(writer._buf + writer._start, size)
+            sealed = self._session.seal(writer._buf + writer._start, size)
         else:
             parts = writer.gather(iov, IOVECS)
             for i in range(parts):
                 more = min(iov[i].iov_len, SEAL_SIZE - size)
                 memcpy(plain + size, iov[i].iov_base, more)
                 size += more
-            self._session.seal(plain, size)
-        writer.advance(size)
-        return 0
+            sealed = self._session.seal(plain, size)
+        if sealed:
+            writer.advance(size)
+        return sealed
 
     cdef int _flush_opening(self) except -1:
         cdef bytes data = self._opening_output
         if data is not None:
-            self._opening_output = None
-            self._session.seal(
+            if self._session.seal(
                 <const uint8_t *>PyBytes_AS_STRING(data), len(data)
-            )
+            ):
+                self._opening_output = None
             self._push()
         if self._closing and not self._blocked:
             return self._end_output()

@@ -243,6 +243,7 @@ class Server(Reception):
                 busy_poll,
             ),
             self._accepted,
+            self._too_many_handshakes,
         )
         self._start_serving = start_serving
 
