@@ -14,7 +14,7 @@ SMOKE_CASES = echo64,fragments-1k,deflate-1k,tls64,broadcast,storm,memory,client
 SMOKE_SERVERS = floor,wsfast,wsfast-callback,wsfast-broadcast
 SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
-.PHONY: help run test test-c test-py build lint types format bench bench-full bench-docs bench-smoke \
+.PHONY: help run test test-c test-py asan build lint types format bench bench-full bench-docs bench-smoke \
 	guard guard-baseline wheel clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
 .DEFAULT_GOAL := build
@@ -32,6 +32,19 @@ test-c: build $(VENV)/.have-test
 
 test-py: build $(VENV)/.have-test $(VENV)/.have-targets test-c
 	$(PYTHON) -m pytest -n $(JOBS) --dist worksteal
+
+ASAN = build/asan
+ASAN_FLAGS = -fsanitize=address -fno-omit-frame-pointer -O1 -g1
+ASAN_TESTS = tests/asyncio/test_tls.py tests/asyncio/test_tls_limits.py \
+	tests/asyncio/test_ledger.py tests/engine/test_messages.py
+
+asan: build $(VENV)/.have-test ## the last commit's compiled modules under AddressSanitizer
+	rm -rf $(ASAN) && mkdir -p $(ASAN) && git archive HEAD | tar x -C $(ASAN)
+	cd $(ASAN) && CFLAGS="$(ASAN_FLAGS)" LDFLAGS=-fsanitize=address \
+		$(abspath $(PYTHON)) setup.py -q build_clib build_ext --inplace --parallel $(JOBS)
+	cd $(ASAN) && LD_PRELOAD=$$(gcc -print-file-name=libasan.so) PYTHONPATH=. \
+		PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
+		$(abspath $(PYTHON)) -m pytest -q $(ASAN_TESTS)
 
 build: $(VENV)/.have-build ## the C core and the extension modules, in place
 	$(PYTHON) setup.py -q build_clib build_ext --inplace --parallel $(JOBS)
