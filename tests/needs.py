@@ -137,6 +137,8 @@ TOOLS = {
     ),
     "redis-server": Tool("nodes over Redis", "redis-server", _server("redis-server")),
     "nats-server": Tool("nodes over NATS", "nats-server", _server("nats-server")),
+    "nginx": Tool("servers behind nginx", "nginx-light", _server("nginx")),
+    "haproxy": Tool("servers behind HAProxy", "haproxy", _server("haproxy")),
     "suites": Tool(
         "other libraries' own tests, with what we put into them",
         "python -m tests.support.suites",
