@@ -130,15 +130,14 @@ class Sids:
 
         """
         found = self._of(namespace)
-        rooms = names(to) | names(room)
-        left_out = names(except_) | names(skip_sid)
-        local = local or ignore_queue
+        only = to if room is None else room if to is None else None
         if (
-            len(rooms) == 1
-            and not left_out
-            and next(iter(rooms)) not in (found.adapter.rooms)
+            type(only) is str
+            and except_ is None
+            and skip_sid is None
+            and only not in found.adapter.rooms
         ):
-            socket = found.find(next(iter(rooms)))
+            socket = found.find(only)
             if socket is not None:  # a client, and nobody else
                 return socket.emit(
                     event,
@@ -147,6 +146,9 @@ class Sids:
                     volatile=volatile,
                     compress=compress,
                 )
+        rooms = names(to) | names(room)
+        left_out = names(except_) | names(skip_sid)
+        local = local or ignore_queue
         target = Target(rooms, left_out, volatile, compress, local)
         if callback is None:
             return Operator(found.adapter, target).emit(event, *args)
