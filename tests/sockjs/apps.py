@@ -62,7 +62,8 @@ SERVICES = {
     "/defaults": SockJS(echo),
     "/some_origins": SockJS(echo, cors=["http://friend.example"]),
     "/fast": SockJS(echo, heartbeat_delay=0.2, disconnect_delay=0.2, **LIMITS),
-    "/small": SockJS(echo, max_size=1000, max_sessions=2, disconnect_delay=0.5),
+    "/few": SockJS(echo, max_sessions=2, disconnect_delay=0.5),
+    "/small": SockJS(echo, max_size=1000),
 }
 
 fastapi = FastAPI()
