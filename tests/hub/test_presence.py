@@ -129,8 +129,8 @@ async def test_l11_silent_node_expires(nodes):
 
 
 async def test_l11_split_heals_by_itself(nodes):
-    sides = [[await nodes.add(name) for name in names] for names in ("ab", "cd")]
-    everybody = sides[0] + sides[1]
+    everybody = [await nodes.add(name) for name in "abcd"]
+    sides = everybody[:2], everybody[2:]
     await know_each_other(*everybody)
 
     def received(end, channel, octets):
