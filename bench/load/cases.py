@@ -210,7 +210,7 @@ _CASES += [
     replace(
         _ECHO,
         name=f"conns{count}",
-        title=f"{count:,} connection{'s' if count > 1 else ''} x 64 B",
+        title=f"{count:,} connections x 64 B" if count > 1 else "1 connection, its CPU",
         connections=count,
         min_seconds=min_seconds,
         setup_s=count / 4000,
