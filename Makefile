@@ -14,8 +14,8 @@ SMOKE_CASES = echo64,fragments-1k,deflate-1k,tls64,broadcast,storm,memory-tls,cl
 SMOKE_SERVERS = floor,wsfast,wsfast-callback,floor-broadcast,wsfast-broadcast
 SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
-.PHONY: help run test test-c test-py asan build lint types format bench bench-full bench-docs bench-smoke \
-	guard guard-baseline wheel clean
+.PHONY: help run test test-c test-py asan leaks leaks-dbg build lint types format \
+	bench bench-full bench-docs bench-smoke guard guard-baseline wheel clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
 .DEFAULT_GOAL := build
 
@@ -45,6 +45,22 @@ asan: build $(VENV)/.have-test ## the last commit's compiled modules under Addre
 	cd $(ASAN) && LD_PRELOAD=$$(gcc -print-file-name=libasan.so) PYTHONPATH=. \
 		PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
 		$(abspath $(PYTHON)) -m pytest -q $(ASAN_TESTS)
+leaks: build ## does anything keep references? Wants a debug interpreter
+	@$(PYTHON) -m tests.needs python3-dbg -- $(MAKE) -s leaks-dbg
+
+# Its extension modules lie beside the others: their names tell them apart. What it
+# imports is compiled for it too, or references given and taken would not be counted.
+leaks-dbg: $(VENV)-dbg/.have
+	CFLAGS=-O1 $(VENV)-dbg/bin/python setup.py -q build_clib build_ext --inplace \
+		--parallel $(JOBS)
+	$(VENV)-dbg/bin/python -m tests.leaks
+
+$(VENV)-dbg/.have: pyproject.toml
+	python3-dbg -m venv $(VENV)-dbg
+	$(VENV)-dbg/bin/python -m pip install -q 'setuptools>=77' 'cython>=3.1' wheel h11
+	$(VENV)-dbg/bin/python -m pip install -q --no-binary multidict,httptools \
+		multidict httptools
+	@touch $@
 
 build: $(VENV)/.have-build ## the C core and the extension modules, in place
 	$(PYTHON) setup.py -q build_clib build_ext --inplace --parallel $(JOBS)

@@ -96,6 +96,18 @@ def _cross(triple: str, machine: str) -> Callable[[], str | None]:
     return find
 
 
+def _debug_python() -> str | None:
+    """Return an interpreter that counts all references, with what a build needs."""
+    code = "import sys, venv, ensurepip; sys.gettotalrefcount()"
+    path = shutil.which("python3-dbg")
+    if (
+        path is None
+        or subprocess.run([path, "-c", code], capture_output=True).returncode
+    ):
+        return None
+    return path
+
+
 def _suites() -> str | None:
     """Return where the source packages of other libraries are."""
     from tests.support import suites  # a wheel is tested without that folder
@@ -145,6 +157,9 @@ TOOLS = {
         _suites,
     ),
     "tmux": Tool("the command line in a terminal", "tmux", _program("tmux")),
+    "python3-dbg": Tool(
+        "counting references", "python3-dbg python3-dev python3-venv", _debug_python
+    ),
     "strace": Tool("failing system calls", "strace", _program("strace")),
 }
 

@@ -184,6 +184,10 @@ class Driver:
         index = timed.timer_index
         if bucket is not None and index < len(bucket) and bucket[index] is timed:
             bucket[index] = None
+            while bucket and bucket[len(bucket) - 1] is None:
+                bucket.pop()
+            if not bucket:
+                del self._slots[timed.timer_slot]
 
     def _set_tick(self, slot: int) -> None:
         if self._tick is not None:
@@ -197,12 +201,13 @@ class Driver:
         due = int(now / TICK_S)
         try:
             for slot in sorted(s for s in self._slots if s <= due):
-                bucket = self._slots[slot]
+                bucket = self._slots.get(slot)
                 while bucket:
                     timed = bucket.pop()
                     if timed is not None:
                         self._fire(timed, now)
-                del self._slots[slot]
+                if bucket is not None and self._slots.get(slot) is bucket:
+                    del self._slots[slot]
         finally:
             if self._slots and self._tick is None:
                 self._set_tick(min(self._slots))

@@ -1,0 +1,1 @@
+"""Does anything keep references? See `tests.leaks.__main__`."""
