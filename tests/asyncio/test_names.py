@@ -23,6 +23,12 @@ OTHER_DEFAULTS = {
     "reconnect_delays": "full jitter from the first failure on",
 }
 
+#: function -> what it passes ``**kwargs`` on to
+PASSES_ON = {
+    wsfast.asyncio.unix_connect: [connect],
+    wsfast.asyncio.unix_serve: [serve],
+}
+
 
 @pytest.mark.parametrize(
     ("ours", "theirs"),
@@ -56,6 +62,8 @@ def test_parameters_and_defaults(ours, theirs: str):
         have = dict(inspect.signature(ours).parameters)
     except ValueError:
         pytest.skip("compiled without signatures")
+    for passed_on_to in PASSES_ON.get(ours, ()):
+        have = {**inspect.signature(passed_on_to).parameters, **have}
     check_parameters(have, found, {*OTHER_DEFAULTS, "path"})
 
 

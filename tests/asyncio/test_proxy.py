@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.asyncio.conftest import Pair, uri
+from tests.support.systems import unix_sockets
 from wsfast import HandshakeTimeout, InvalidStatus, Response
 from wsfast.asyncio import connect
 from wsfast.asyncio.client import process_exception
@@ -261,7 +262,7 @@ async def test_proxy_of_the_environment(pair: Pair, monkeypatch):
     assert proxy.connections == 1
 
 
-async def test_a_socket_needs_no_proxy(pair: Pair, monkeypatch, tmp_path):
+async def test_a_socket_needs_no_proxy(pair: Pair, monkeypatch):
     monkeypatch.setenv("all_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("ws_proxy", "http://127.0.0.1:9")
     for name in ("no_proxy", "NO_PROXY"):
@@ -270,6 +271,13 @@ async def test_a_socket_needs_no_proxy(pair: Pair, monkeypatch, tmp_path):
     sock = socket.create_connection(server.sockets[0].getsockname())
     async with connect("ws://name.invalid/", sock=sock) as ws:
         await round_trips(ws)
+
+
+@unix_sockets
+async def test_a_unix_socket_needs_no_proxy(pair: Pair, monkeypatch, tmp_path):
+    monkeypatch.setenv("all_proxy", "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
     path = str(tmp_path / "s")
     await pair.serve(echo, unix_path=path)
     async with connect(f"ws+unix:{path}:/") as ws:

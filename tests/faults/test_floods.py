@@ -200,7 +200,7 @@ def test_f10_segments_of_two_octets(fresh: Host) -> None:
     server = fresh.serve("sink")
     payload = bytes(200_000)
     octets = frame(BINARY, payload) + frame(PING)
-    with at_most(fresh, warm(server), 2 * MIB), opened(server.port) as peer:
+    with at_most(fresh, warm(server), MIB), opened(server.port) as peer:
         peer.send_slowly(octets, 2)
         assert peer.recv().opcode == PONG
         peer.close()

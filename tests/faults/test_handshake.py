@@ -11,6 +11,7 @@ from tests.faults.rawpeer import (
     TEXT,
     Head,
     accept_value,
+    close_frame,
     frame,
     opened,
     request,
@@ -445,13 +446,31 @@ def test_h14_not_even_a_list(echo: Served, offer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "target",
-    ["http://127.0.0.1/", "http://internal.test/admin", "*", "127.0.0.1:80", "//x"],
+    ("target", "status", "resource"),
+    [
+        ("http://127.0.0.1/a", 101, "/a"),  # what the Host header says, too
+        ("WS://127.0.0.1/b", 101, "/b"),
+        ("//internal.test/a", 101, "//internal.test/a"),  # a path, and no host
+        ("http://internal.test/admin", 400, ""),
+        ("http://127.0.0.1:81/", 400, ""),
+        ("http://internal.test@127.0.0.1/", 400, ""),
+        ("http://127.0.0.1?/", 400, ""),
+        ("ftp://127.0.0.1/", 400, ""),
+        ("*", 400, ""),
+        ("127.0.0.1:80", 400, ""),
+        ("/a#b", 400, ""),
+    ],
 )
-def test_h15_other_forms_of_target(echo: Served, target: str) -> None:
-    head = answer(echo.port, request(target))
-    assert head.status in {101, 400}
-    assert b"internal" not in head.raw
+def test_h15_other_forms_of_target(
+    echo: Served, target: str, status: int, resource: str
+) -> None:
+    with tcp(echo.port) as peer:
+        peer.send(request(target))
+        assert peer.head().status == status
+        if status == 101:
+            peer.send(close_frame())
+            peer.until_close()
+            assert echo.end_of(resource)["messages"] == 0
 
 
 def test_h16_no_header_of_the_servers_is_split(host: Host) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -24,8 +25,12 @@ def test_row_has_its_test(row: str) -> None:
     elsewhere = ELSEWHERE.get(row, [])
     assert named(row) or elsewhere
     for entry in elsewhere:
-        file, name = entry.split()
+        file, name, *cases = entry.split()
         assert re.search(rf"\b{name}\b", (TESTS / file).read_text()), entry
+        for case in cases:
+            module = f"tests.{file.removesuffix('.py').replace('/', '.')}"
+            ids = importlib.import_module(module).IDS
+            assert any(case == each.split()[0] for each in ids), entry
 
 
 def test_no_row_is_made_up() -> None:

@@ -27,21 +27,19 @@ def check_parameters(
     Check that all of another function's parameters are there, with its defaults.
 
     Args:
-        have: Our parameters.
+        have: Our parameters, and those of what ``**kwargs`` are passed on to.
         theirs: The other function.
         other_defaults: Those whose default is another one.
         without: Those that we have not.
 
     """
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in have.values())
     for parameter in inspect.signature(theirs).parameters.values():
         if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
         if parameter.name in without:
             continue
-        if parameter.name not in have:
-            assert takes_any, parameter.name
-        elif parameter.name not in other_defaults:
+        assert parameter.name in have, parameter.name
+        if parameter.name not in other_defaults:
             assert have[parameter.name].default == parameter.default, parameter.name
 
 

@@ -77,14 +77,23 @@ TABLE = [
 ]
 
 
+#: function -> what it passes ``**kwargs`` on to
+PASSES_ON = {
+    wsfast.sync.reconnect: [wsfast.sync.connect],
+    wsfast.sync.unix_connect: [wsfast.sync.connect],
+    wsfast.sync.unix_reconnect: [wsfast.sync.connect],
+    wsfast.sync.serve: [Server],
+    wsfast.sync.unix_serve: [wsfast.sync.serve, Server],
+}
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"), TABLE, ids=lambda value: value if isinstance(value, str) else ""
 )
 def test_parameters_and_defaults(ours: Any, theirs: str):
     have = dict(inspect.signature(ours).parameters)
-    if ours is wsfast.sync.serve:
-        have = {**inspect.signature(Server).parameters, **have}
-        del have["kwargs"]
+    for passed_on_to in PASSES_ON.get(ours, ()):
+        have = {**inspect.signature(passed_on_to).parameters, **have}
     others = {*OTHER_DEFAULTS, "path"}
     check_parameters(have, named(f"websockets.sync.{theirs}"), others, WITHOUT)
 

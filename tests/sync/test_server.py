@@ -13,6 +13,7 @@ import pytest
 
 from tests.faults import rawpeer
 from tests.support.host import client_tls, server_tls
+from tests.support.systems import unix_sockets
 from tests.sync.conftest import WAIT_S, echo, running, threaded
 from wsfast.exceptions import (
     ConnectionClosedError,
@@ -203,13 +204,17 @@ def test_shutdown_without_serving_and_twice():
     assert server.fileno() == -1
 
 
-def test_bad_arguments(tmp_path):
+def test_bad_arguments():
     with pytest.raises(ValueError, match="give one of"):
         serve(echo)
     with pytest.raises(TypeError):
         serve(echo, "127.0.0.1", 0, nonsense=1)
     with pytest.raises(TypeError):
         serve(echo, "127.0.0.1", 0, subprotocols="text")
+
+
+@unix_sockets
+def test_bad_path_of_a_unix_socket(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         unix_serve(echo, str(tmp_path / "a" / "b"))
 

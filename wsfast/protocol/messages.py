@@ -250,6 +250,10 @@ class Protocol(Lifecycle):
             self._inflated_fragment(data)
 
     def _inflating_failed(self, exc: WebSocketException) -> None:
+        # It may be kept for long, and with its frames what was received and inflated.
+        exc.__traceback__ = None
+        if exc.__cause__ is not None:
+            exc.__cause__.__traceback__ = None
         if isinstance(exc, PayloadTooBig):
             self._bad_input(exc, int(CloseCode.MESSAGE_TOO_BIG), "message too big")
         else:
