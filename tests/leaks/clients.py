@@ -39,7 +39,7 @@ async def server_closes(place: Place) -> None:
             await ws.send("too late")
 
 
-@operations.within(**SERVERS)
+@operations.within(**PLAIN)
 async def handler_raises(place: Place) -> None:
     async with place.connect("/raise") as ws:
         with suppress(ConnectionClosed):

@@ -203,4 +203,3 @@ def deflate() -> None:
     with suppress(PayloadTooBig):
         codec.decode(codec.encode(bytes(100_000)), 1000)
     codec.encode_alone(TEXT.encode())
-    codec.release()
