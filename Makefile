@@ -8,14 +8,15 @@ VENV ?= .venv
 BASE_PYTHON ?= python3
 JOBS ?= 2
 PYTHON = $(VENV)/bin/python
-C_SOURCES = $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] bench/*/*.[ch])
+C_SOURCES = $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] tests/fuzz/*.[ch] \
+	bench/*/*.[ch])
 BENCH_PACE = --seconds 0.3 --warmup 0.15 --retries 1
 SMOKE_CASES = echo64,fragments-1k,deflate-1k,tls64,broadcast,storm,memory-tls,client256
 SMOKE_SERVERS = floor,wsfast,wsfast-callback,floor-broadcast,wsfast-broadcast
 SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
-.PHONY: help run test test-c test-py asan leaks leaks-dbg build lint types format \
-	bench bench-full bench-docs bench-smoke guard guard-baseline wheel clean
+.PHONY: help run test test-c test-py asan fuzz leaks leaks-dbg build lint types \
+	format bench bench-full bench-docs bench-smoke guard guard-baseline wheel clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
 .DEFAULT_GOAL := build
 
@@ -29,6 +30,7 @@ test: test-c test-py ## every test; what is missing is left out by name
 
 test-c: build $(VENV)/.have-test
 	@$(MAKE) -s -j$(JOBS) -C tests/c all-kinds
+	@$(MAKE) -s -j$(JOBS) -C tests/fuzz replay
 
 test-py: build $(VENV)/.have-test $(VENV)/.have-targets test-c
 	$(PYTHON) -m pytest -n $(JOBS) --dist worksteal
@@ -45,6 +47,11 @@ asan: build $(VENV)/.have-test ## the last commit's compiled modules under Addre
 	cd $(ASAN) && LD_PRELOAD=$$(gcc -print-file-name=libasan.so) PYTHONPATH=. \
 		PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 \
 		$(abspath $(PYTHON)) -m pytest -q $(ASAN_TESTS)
+
+fuzz: build $(VENV)/.have-test ## MINUTES=n for each target; see tests/fuzz
+	$(MAKE) -C tests/fuzz fuzz MINUTES=$(or $(MINUTES),1)
+	$(PYTHON) -m tests.fuzz --minutes $(or $(MINUTES),1)
+
 leaks: build ## does anything keep references? Wants a debug interpreter
 	@$(PYTHON) -m tests.needs python3-dbg -- $(MAKE) -s leaks-dbg
 

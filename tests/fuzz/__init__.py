@@ -1,0 +1,1 @@
+"""Fuzzing: C targets for libFuzzer beside this, Python targets in `targets`."""

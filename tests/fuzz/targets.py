@@ -1,0 +1,246 @@
+"""
+Fuzz targets above the C core: whatever octets come, these functions do not fail.
+
+Each takes octets. What a peer's mistake raises is caught here, by its documented
+exception; any other exception, and any difference between two ways to the same result,
+is a finding.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from wsfast import _pure_events, _pure_frames, _pure_sockjs, engine
+from wsfast.engineio import _packets
+from wsfast.engineio.exceptions import BadPacket
+from wsfast.exceptions import (
+    InvalidHandshake,
+    InvalidPayload,
+    InvalidURI,
+    PayloadTooBig,
+    ProtocolError,
+)
+from wsfast.protocol import (
+    ClientHandshake,
+    Deflate,
+    DeflateOptions,
+    DeflateParameters,
+    HeadReader,
+    Protocol,
+    ServerHandshake,
+    heads,
+    parse_request,
+    parse_response,
+    parse_uri,
+)
+from wsfast.protocol.extensions import answer_offers, check_answer
+from wsfast.protocol.headers import (
+    build_extension,
+    build_subprotocol,
+    parse_authorization_basic,
+    parse_connection,
+    parse_extension,
+    parse_subprotocol,
+    parse_upgrade,
+)
+from wsfast.socketio.packet import PacketError
+from wsfast.socketio.parser import JSONParser
+
+LIMIT = 4096
+PARAMETERS = DeflateParameters(False, False, 15, 15)
+
+
+def _read(kind: str, data: bytes, step: int, library: str) -> Any:
+    """Return what a head is, or the name of what is wrong with it."""
+    heads._split = heads.LIBRARIES[library]
+    reader = HeadReader(kind=kind)
+    try:
+        while not reader.feed(data[:step]):
+            data = data[step:]
+            if not data:
+                return None
+        message = (parse_request if kind == "request" else parse_response)(reader.head)
+    except InvalidHandshake as exc:
+        return type(exc).__name__
+    return reader.head, list(message.headers.raw_items())
+
+
+def http_heads(data: bytes) -> None:
+    """Read a head whole, in pieces and octet by octet, with each library."""
+    split = heads._split
+    try:
+        for kind in ("request", "response"):
+            found = [
+                _read(kind, data, step, library)
+                for step in (len(data) or 1, 7, 1)
+                for library in heads.LIBRARIES
+            ]
+            whole = [one for one in found if isinstance(one, tuple)]
+            assert not whole or whole == found, found
+    finally:
+        heads._split = split
+
+
+def handshake(data: bytes) -> None:
+    """Answer a request, and take it for a response to ours."""
+    with suppress(InvalidHandshake):
+        reader = HeadReader()
+        if reader.feed(data):
+            handshake = ServerHandshake(
+                subprotocols=["a", "b"],
+                deflate=DeflateOptions(),
+                origins=["http://a", None],
+            )
+            octets = handshake.accept(parse_request(reader.head)).serialize()
+            assert octets.startswith(b"HTTP/1.1 ")
+            assert octets.count(b"\r\n\r\n") >= 1
+    with suppress(InvalidHandshake):
+        reader = HeadReader(kind="response")
+        if reader.feed(data):
+            asking = ClientHandshake("ws://a/", deflate=DeflateOptions())
+            asking.accept(parse_response(reader.head))
+
+
+def header_values(data: bytes) -> None:
+    """Read lists of extensions and subprotocols; what is built of them is the same."""
+    text = data.decode("latin-1")
+    with suppress(InvalidHandshake):
+        extensions = parse_extension(text)
+        assert parse_extension(build_extension(extensions)) == extensions
+    with suppress(InvalidHandshake):
+        subprotocols = parse_subprotocol(text)
+        assert parse_subprotocol(build_subprotocol(subprotocols)) == subprotocols
+    for parse in (parse_connection, parse_upgrade, parse_authorization_basic):
+        with suppress(InvalidHandshake):
+            parse(text)
+    with suppress(InvalidURI):
+        parse_uri("ws://" + text)
+
+
+def extensions(data: bytes) -> None:
+    """Negotiate permessage-deflate: no window comes out that zlib does not take."""
+    options = DeflateOptions()
+    answer = answer_offers(data, options)
+    if answer is not None:
+        for bits in answer[1][2:]:
+            assert 8 <= bits <= 15
+        line, mark, value = answer[0].partition(b": ")
+        assert mark and line.strip() == b"Sec-WebSocket-Extensions"
+        offered = DeflateOptions(client_max_window_bits=True)
+        with suppress(InvalidHandshake):  # it may be more than this client offered
+            check_answer([value.decode("ascii").strip()], offered)
+    with suppress(InvalidHandshake):
+        deflate = check_answer([data.decode("latin-1")], options)
+        if deflate is not None:
+            assert deflate.decode(deflate.encode(b"x" * 99), LIMIT) == b"x" * 99
+
+
+def deflate(data: bytes) -> None:
+    """Inflate a stream within a limit, as zlib alone would."""
+    try:
+        got = Deflate(PARAMETERS, DeflateOptions()).decode(data, LIMIT)
+    except (PayloadTooBig, InvalidPayload, ProtocolError):
+        return
+    assert len(got) <= LIMIT
+    inflater = zlib.decompressobj(wbits=-15)
+    want = inflater.decompress(data + b"\0\0\xff\xff")
+    if not inflater.eof:  # else another stream may follow
+        assert got == want
+
+
+def connection(data: bytes) -> None:
+    """Feed a connection whole and octet by octet: the same events and the same end."""
+    found = []
+    for step in (len(data) or 1, 1):
+        deflate = Deflate(PARAMETERS, DeflateOptions())
+        ours = Protocol(client=False, deflate=deflate)
+        for at in range(0, len(data), step):
+            ours.receive_data(data[at : at + step])
+        failure = ours.failure
+        found.append((repr(ours.events_received()), repr(failure), ours.state))
+    assert found[0] == found[1]
+
+
+def messages(data: bytes) -> None:
+    """Read frames in C and in Python: the same messages, the same error."""
+    found: list[Any] = []
+    for make in (engine.FrameParser, _pure_frames.FrameParser):
+        try:
+            found.append((make(client=False).feed(data), None))
+        except engine.FrameError as exc:
+            found.append((exc.frames, exc.reason_code))
+    assert found[0] == found[1]
+
+
+def events(data: bytes) -> None:
+    """Read an event stream in C and in Python, whole and octet by octet."""
+    found = []
+    for make in (engine.EventParser, _pure_events.EventParser):
+        for step in (len(data) or 1, 1):
+            parser = make(max_line=100, max_size=200)
+            got: list[Any] = []
+            error = None
+            try:
+                for at in range(0, len(data), step):
+                    got += parser.feed(data[at : at + step])
+            except engine.EventError as exc:
+                got += exc.events
+                error = exc.reason_code
+            found.append((got, error, parser.retry))
+    assert all(one == found[0] for one in found), found
+
+
+def engine_io(data: bytes) -> None:
+    """Read a payload of Engine.IO; what is encoded again is read as the same."""
+    with suppress(BadPacket):
+        packets = _packets.decode_payload(data, 16)
+        assert 1 <= len(packets) <= 16
+        assert _packets.decode_payload(_packets.encode_payload(packets), 16) == packets
+
+
+def socket_io(data: bytes) -> None:
+    """Read packets of Socket.IO, attachments behind a NUL each."""
+    head, *attachments = data.split(b"\0")
+    decoder = JSONParser().decoder()
+    with suppress(PacketError, UnicodeDecodeError):
+        packet = decoder.feed(head.decode())
+        for attachment in attachments:
+            packet = decoder.feed(attachment)
+        if packet is not None:
+            JSONParser().encode(packet)
+
+
+def sock_js(data: bytes) -> None:
+    """Read messages of SockJS in C and in Python; encoded, they are the same again."""
+    found: list[Any] = []
+    for decode in (engine.decode_sockjs, _pure_sockjs.decode_sockjs):
+        try:
+            found.append(decode(data))
+        except ValueError as exc:
+            found.append(type(exc))
+    assert found[0] == found[1], found
+    if isinstance(found[0], list):
+        octets = engine.encode_sockjs(found[0])
+        assert octets == _pure_sockjs.encode_sockjs(found[0])
+        assert engine.decode_sockjs(octets[1:]) == found[0]
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target
+    for target in (
+        http_heads,
+        handshake,
+        header_values,
+        extensions,
+        deflate,
+        connection,
+        messages,
+        events,
+        engine_io,
+        socket_io,
+        sock_js,
+    )
+}
