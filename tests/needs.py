@@ -128,6 +128,27 @@ TOOLS = {
         "qemu-user gcc-s390x-linux-gnu libc6-dev-s390x-cross",
         _cross("s390x-linux-gnu", "s390x"),
     ),
+    "qemu-riscv64": Tool(
+        "C tests on RISC-V",
+        "qemu-user gcc-riscv64-linux-gnu libc6-dev-riscv64-cross",
+        _cross("riscv64-linux-gnu", "riscv64"),
+    ),
+    "qemu-ppc64le": Tool(
+        "C tests on POWER",
+        "qemu-user gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross",
+        _cross("powerpc64le-linux-gnu", "ppc64le"),
+    ),
+    "qemu-i386": Tool(
+        "C tests on 32-bit x86",
+        "qemu-user gcc-i686-linux-gnu libc6-dev-i386-cross",
+        _cross("i686-linux-gnu", "i386"),
+    ),
+    "qemu-arm": Tool(
+        "C tests on 32-bit ARM",
+        "qemu-user gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",
+        _cross("arm-linux-gnueabihf", "arm"),
+    ),
+    "valgrind": Tool("C tests under valgrind", "valgrind", _program("valgrind")),
     "node": Tool("interop with ws of npm", "nodejs npm", _node),
     "chromium": Tool(
         "the demo's page and interop in a browser",

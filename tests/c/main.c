@@ -18,8 +18,9 @@ enum {
 };
 
 static const test *const suites[] = {
-    status_tests, kernels_tests, mask_tests,   utf8_tests,   transcode_tests,
-    header_tests, close_tests,   parser_tests, events_tests, sockjs_tests,
+    status_tests,    kernels_tests, mask_tests,    utf8_tests,
+    transcode_tests, header_tests,  close_tests,   parser_tests,
+    events_tests,    sockjs_tests,  threads_tests,
 };
 
 static unsigned failures; /* of the running test */
