@@ -159,7 +159,7 @@ def _measure_sync(run: Callable[[], Any], settle_s: float) -> array[int]:
             run()
         left[-1] = total() - before[0]
         deadline[0] = time.monotonic() + settle_s
-        while left[-1] != 0 and time.monotonic() < deadline[0]:
+        while left[-1] > 0 and time.monotonic() < deadline[0]:
             time.sleep(LOOK_S)
             left[-1] = total() - before[0]
     return left
@@ -191,7 +191,7 @@ async def _measure_coroutine(
             await run()
         left[-1] = await _settled_total() - before[0]
         deadline[0] = time.monotonic() + settle_s
-        while left[-1] != 0 and time.monotonic() < deadline[0]:
+        while left[-1] > 0 and time.monotonic() < deadline[0]:
             await asyncio.sleep(LOOK_S)
             left[-1] = await _settled_total() - before[0]
     return left
