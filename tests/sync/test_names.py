@@ -120,6 +120,7 @@ OF_ASYNCIO = {
     "overflow": "send() waits for a slow peer; send_nowait() and broadcast() skip it",
     "max_send_buffer": "the same",
     "write_limit": "the same",
+    "max_buffered": "a thread sends what it has and reads when it receives; max_queue",
     "kwargs": "of loop.create_connection()",
     "start_serving": "serve_forever() does",
     "flags": "of loop.create_server()",
