@@ -69,9 +69,44 @@ async def test_l2_max_packets(reactor_place, count, limit, good):
     answer = await reactor_place.post(reactor_place.target(sid), body)
     assert answer.status_code == (200 if good else 400)
     if good:
-        assert await reactor_place.poll(sid) == body.decode()
+        heard = await reactor_place.poll(sid)
+        if count > 16:  # the most that we put into one
+            heard += "\x1e" + await reactor_place.poll(sid)
+        assert heard == body.decode()
     else:
         assert await reactor_place.ended() == "parse error"
+
+
+async def test_what_a_client_had_to_say_before_it_was_connected(reactor_place):
+    """engine.io-client puts all of that into one payload: the default takes it."""
+    await reactor_place.start()
+    sid = await reactor_place.open()
+    said = [f"4{n}" for n in range(500)]
+    answer = await reactor_place.post(
+        reactor_place.target(sid), "\x1e".join(said).encode()
+    )
+    assert answer.status_code == 200
+    heard = []
+    while len(heard) < len(said):
+        part = (await reactor_place.poll(sid)).split("\x1e")
+        assert len(part) <= 16  # python-engineio's client takes no more
+        heard += part
+    assert heard == said
+
+
+@pytest.mark.parametrize(("limit", "good"), [(2, True), (1, False), (None, True)])
+async def test_max_sessions(place, limit, good):
+    await place.start(max_sessions=limit)
+    await place.open()
+    answer = await place.get(place.target())
+    assert answer.status_code == (200 if good else 403)
+    if not good:
+        assert answer.json() == {"code": 4, "message": "Too many sessions"}
+        with pytest.raises(wsfast.InvalidStatus):
+            await place.connect()
+        place.listener.socket.end("forced close")  # makes room
+        ws = await place.connect()
+        assert (await place.recv(ws))[:1] == "0"
 
 
 async def test_what_we_send_keeps_to_max_packets(reactor_place):
@@ -367,6 +402,7 @@ async def test_writable(place):
         {"upgrade_timeout": 0},
         {"max_http_buffer_size": 0},
         {"max_packets": 0},
+        {"max_sessions": 0},
     ],
 )
 def test_options_that_make_no_sense(options):

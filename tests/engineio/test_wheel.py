@@ -150,6 +150,26 @@ def test_stop(clock, wheel):
     assert len(timer.times) == 1
 
 
+def test_stop_by_what_goes_off(clock, wheel):
+    """An application may close its server in ``on_close``."""
+    first = Timer(lambda now: wheel.stop() or 0.0)
+    wheel.schedule(first, 1001.0)
+    wheel.schedule(Timer(), 1002.0)
+    clock.go(1003.0)
+    assert len(first.times) == 1
+    assert (len(wheel), clock.calls) == (0, [])
+
+
+def test_a_timer_for_the_past_is_not_lost(clock, wheel):
+    """It is of an earlier slot than the one that goes off."""
+    late = Timer()
+    first = Timer(lambda now: wheel.schedule(late, now - 0.5) or 0.0)
+    wheel.schedule(first, 1001.0)
+    clock.go(1002.0)
+    assert (len(first.times), len(late.times)) == (1, 1)
+    assert (len(wheel), clock.calls) == (0, [])
+
+
 def test_clock_that_calls_early(wheel, clock):
     """An event loop may call as much too early as its clock is coarse."""
     timer = Timer()

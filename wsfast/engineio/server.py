@@ -31,6 +31,9 @@ EIO: Final = "4"
 _TRANSPORTS: Final = ("polling", "websocket")
 _ENDLESS: Final = 1 << 62
 
+#: Packets of a payload that is sent: python-engineio's client takes no more.
+MOST_SENT: Final = 16
+
 Fields = list[tuple[str, str]]
 HeadersHook = Callable[[Fields, Request], object]
 
@@ -51,8 +54,10 @@ class Server:
         ping_interval: Seconds between pings, to the millisecond.
         ping_timeout: Seconds in which each has to be answered.
         max_http_buffer_size: Octets of a message, and of a payload; None for no limit.
-        max_packets: Packets of a payload; None for no limit. Clients of JavaScript put
-            whatever they have into one.
+        max_packets: Packets of a payload that is received; None for no limit. Clients
+            of JavaScript put whatever they have into one.
+        max_sessions: Sessions at a time; None for no limit. A handshake of polling
+            holds one until its first ping is not answered.
         max_send_buffer: Octets that may wait for a client, above which its session is
             ended by one more message; None for no limit.
         write_limit: Octets that wait above which ``send()`` is to be awaited.
@@ -94,7 +99,8 @@ class Server:
         ping_interval: float = 25.0,
         ping_timeout: float = 20.0,
         max_http_buffer_size: int | None = 1_000_000,
-        max_packets: int | None = 16,
+        max_packets: int | None = 1000,
+        max_sessions: int | None = 100_000,
         max_send_buffer: int | None = 1 << 20,
         write_limit: int = 64 * 1024,
         upgrade_timeout: float = 10.0,
@@ -125,6 +131,7 @@ class Server:
         for name, limit in (
             ("max_http_buffer_size", max_http_buffer_size),
             ("max_packets", max_packets),
+            ("max_sessions", max_sessions),
         ):
             if limit is not None and limit < 1:
                 raise ValueError(f"{name} must be at least 1, got {limit}")
@@ -136,6 +143,8 @@ class Server:
         self.max_http_buffer_size = max_http_buffer_size
         self.max_body = max_http_buffer_size or _ENDLESS
         self.max_packets = max_packets
+        self.most_sent = min(max_packets or MOST_SENT, MOST_SENT)
+        self.max_sessions = _ENDLESS if max_sessions is None else max_sessions
         self.max_send_buffer = _ENDLESS if max_send_buffer is None else max_send_buffer
         self.write_limit = write_limit
         self.upgrade_timeout = upgrade_timeout
@@ -292,7 +301,7 @@ class Server:
 
     def allow(self, request: Request) -> Awaitable[None]:
         """
-        Ask the application whether there shall be a session.
+        Ask the application whether there shall be a session, if there is room.
 
         Raises:
             Refused: There shall be none.
@@ -301,14 +310,15 @@ class Server:
         return self._allow(request)
 
     async def _allow(self, request: Request) -> None:
-        if self.allow_request is None:
-            return
-        verdict = self.allow_request(request)
-        if inspect.isawaitable(verdict):
-            verdict = await verdict
-        if verdict is not True:
-            message = verdict if isinstance(verdict, str) else ""
-            raise Refused(ErrorCode.FORBIDDEN, message)
+        if self.allow_request is not None:
+            verdict = self.allow_request(request)
+            if inspect.isawaitable(verdict):
+                verdict = await verdict
+            if verdict is not True:
+                message = verdict if isinstance(verdict, str) else ""
+                raise Refused(ErrorCode.FORBIDDEN, message)
+        if len(self.sockets) >= self.max_sessions:
+            raise Refused(ErrorCode.FORBIDDEN, "Too many sessions")
 
     def refused(self, request: Request, exc: Refused) -> None:
         """Tell of a request that is refused."""

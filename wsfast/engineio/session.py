@@ -136,7 +136,7 @@ class Socket(Sending):
 
     def _take(self) -> Payload:
         """Take what goes into one payload off the queue."""
-        payload = self._take_packets(self.server.max_packets)
+        payload = self._take_packets(self.server.most_sent)
         compress, self.compressible = self.compressible, bool(self._queue)
         if self.state == CLOSING and not self._queue:
             self.end(self._close_reason)  # its last packet says so

@@ -112,12 +112,14 @@ class Wheel:
         # Rounded: the event loop may call a part of its clock's resolution early.
         due = max(math.floor(now * SLOTS_PER_S + 1e-6), self._due)
         while self._order and self._order[0] <= due:
-            bucket = self._slots[self._order[0]]
+            # Off the heap first: what is called may stop us, or set an earlier timer.
+            slot = heapq.heappop(self._order)
+            bucket = self._slots[slot]
             for timed in bucket:  # what is cancelled meanwhile is None in it
                 if timed is not None:
                     timed.timer_slot = -1
                     self._fire(timed, now)
-            del self._slots[heapq.heappop(self._order)]
+            self._slots.pop(slot, None)
         if self._order and self._handle is None:
             self._set(self._order[0])
 
