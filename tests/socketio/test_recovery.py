@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
-from tests.socketio.conftest import until
+from tests.socketio.conftest import WAIT_S, until
 from wsfast import socketio
 from wsfast.socketio.recovery import ConnectionStateRecovery, History, number_of
 
@@ -129,6 +130,51 @@ async def test_middlewares(place, skip):
     await away(sio, raw)
     assert await (await place.raw()).enter("", {"pid": me["pid"]}) == me
     assert seen == ([False] if skip else [False, True])
+
+
+async def test_an_event_that_cannot_be_sent_is_not_kept(place, sio):
+    raw = await place.raw()
+    me = await raw.enter()
+    await away(sio, raw)
+    sio.emit("a")
+    for room in (None, me["sid"]):
+        with pytest.raises(TypeError):
+            sio.emit("bad", object(), to=room)
+    other, sid = await place.client()
+    with pytest.raises(TypeError):
+        sio.emit("bad", object(), to=sid)
+    with pytest.raises(TypeError):
+        sio.socket(sid).emit("bad", object())
+    sio.emit("b")
+    assert json.loads((await other.recv())[1:])[0] == "b"
+    raw = await place.raw()
+    assert await raw.enter("", {"pid": me["pid"]}) == me
+    assert [json.loads((await raw.recv())[1:])[0] for _ in "ab"] == ["a", "b"]
+
+
+async def test_events_while_it_is_being_let_in_are_not_lost(place, sio):
+    raw = await place.raw()
+    me = await raw.enter()
+    await away(sio, raw)
+    sio.emit("a")
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    @sio.on("connect")
+    async def connect(sid, environ):
+        asked.set()
+        await go_on.wait()
+
+    raw = await place.raw()
+    entering = asyncio.ensure_future(raw.enter("", {"pid": me["pid"]}))
+    async with asyncio.timeout(WAIT_S):
+        await asked.wait()
+    sio.emit("b")
+    sio.emit("not you", except_=me["sid"])
+    go_on.set()
+    assert await entering == me
+    sio.emit("c")
+    heard = [json.loads((await raw.recv())[1:])[0] for _ in "abc"]
+    assert heard == ["a", "b", "c"]
 
 
 async def test_events_with_acknowledgements_have_no_offset(place, sio):

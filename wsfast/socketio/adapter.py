@@ -72,7 +72,7 @@ class Adapter:
         if target.rooms:
             found = self._members(target.rooms)
         else:
-            found = self.namespace.sockets.values()
+            found = self.namespace.everybody()
         if target.except_:
             left_out = set(self._members(target.except_))
             found = [socket for socket in found if socket not in left_out]
@@ -122,7 +122,12 @@ class Adapter:
         if self.history is not None and ack is None and not target.volatile:
             said = list(said)
             number = self.history.add(packet.data, target.rooms, target.except_)
-        messages = self.namespace.server.parser.encode(packet)
+        try:
+            messages = self.namespace.server.parser.encode(packet)
+        except BaseException:
+            if number is not None and self.history is not None:
+                self.history.withdraw()
+            raise
         prepared = [Prepared(message, compress=target.compress) for message in messages]
         single = prepared[0] if len(prepared) == 1 else None
         count = 0

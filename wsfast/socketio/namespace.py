@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -123,6 +123,16 @@ class Namespace(_Common):
     def get(self, sid: str) -> Socket | None:
         """Do the same; one whose ``disconnect`` handler is running counts, too."""
         return self.find(sid) or self._leaving.get(sid)
+
+    def everybody(self) -> Iterable[Socket]:
+        """
+        Return the clients that events for all are for.
+
+        One that comes back counts while it is being let in: what it has missed until
+        then was looked up already.
+        """
+        coming = [socket for socket in self._waiting.values() if socket.recovered]
+        return [*self.sockets.values(), *coming] if coming else self.sockets.values()
 
     # ---- letting in ----
 

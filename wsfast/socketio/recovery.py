@@ -105,6 +105,11 @@ class History:
         self._forget_old()
         return number
 
+    def withdraw(self) -> None:
+        """Forget the event that was added last: it could not be written."""
+        if self._events:
+            self._events.pop()
+
     def persist(self, socket: Socket) -> None:
         """Keep the session of a socket that has gone."""
         self._forget_old()

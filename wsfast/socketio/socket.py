@@ -195,11 +195,17 @@ class Socket(Anything):
         if self._any_outgoing is not None:
             self.tell_outgoing(packet.data)
         history = self.namespace.adapter.history
-        if history is not None and packet.id is None and not volatile:
-            number = history.add(packet.data, frozenset((self.id,)), frozenset())
-            if self.first_offset is None:
-                self.first_offset = number
-        return self.send_packet(packet, compress)
+        if history is None or packet.id is not None or volatile:
+            return self.send_packet(packet, compress)
+        number = history.add(packet.data, frozenset((self.id,)), frozenset())
+        try:
+            messages = self.namespace.server.parser.encode(packet)
+        except BaseException:
+            history.withdraw()
+            raise
+        if self.first_offset is None:
+            self.first_offset = number
+        return self._send_messages(messages, compress)
 
     def send(self, *args: Any, **options: Any) -> Awaitable[Any]:
         """Send the event ``message``; see :meth:`emit`."""
@@ -245,6 +251,11 @@ class Socket(Anything):
     ) -> Awaitable[Any]:
         """Send a packet."""
         messages = self.namespace.server.parser.encode(packet)
+        return self._send_messages(messages, compress)
+
+    def _send_messages(
+        self, messages: list[str | bytes], compress: bool | None
+    ) -> Awaitable[Any]:
         if self._early is not None:
             self._early.extend(messages)
             return DONE
