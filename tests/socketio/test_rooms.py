@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.socketio.conftest import until
+from tests.socketio.conftest import WAIT_S, until
 from wsfast import socketio
 
 
@@ -317,3 +317,37 @@ async def test_class_based_namespace(place):
     await until(lambda: getattr(chat, "left", None) == "transport close")
     with pytest.raises(AttributeError):
         _ = chat.nothing
+
+
+async def test_acknowledgements_that_do_not_come_are_forgotten(place):
+    """A client that never acknowledges costs nothing once nobody waits for it."""
+    sio = socketio.Server()
+    await place.start(sio)
+    _, sid = await place.client()
+    with pytest.raises(socketio.AckTimeout):
+        await sio.emit_with_ack("q", timeout=0.02)
+    asked = asyncio.ensure_future(sio.emit_with_ack("q", timeout=WAIT_S))
+    await asyncio.sleep(0)
+    asked.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asked
+    with pytest.raises(TypeError):
+        await sio.socket(sid).call("q", object())
+    assert not sio.socket(sid)._acks
+
+
+async def test_a_handler_closes_the_server(place):
+    sio = socketio.Server()
+    closed = asyncio.Event()
+
+    @sio.on("stop")
+    async def stop(sid):
+        await sio.shutdown()
+        closed.set()
+
+    await place.start(sio)
+    raw, _ = await place.client()
+    await raw.send('2["stop"]')
+    async with asyncio.timeout(WAIT_S):
+        await closed.wait()
+    await raw.ended()

@@ -152,8 +152,17 @@ class Adapter:
         """Send an event and return all replies."""
         collected = Collected(target.timeout)
         packet.id = self.namespace.next_id()
-        collected.expect(self.deliver(packet, target, collected))
-        return await collected.future
+        try:
+            collected.expect(self.deliver(packet, target, collected))
+            return await collected.future
+        finally:
+            self.forget_acks(packet.id)
+
+    def forget_acks(self, number: int | None) -> None:
+        """Wait no longer for what clients of this node have not acknowledged."""
+        if number is not None:
+            for socket in self.namespace.everybody():
+                socket.forget_ack(number)
 
     # ---- what else is done with sockets ----
 

@@ -172,6 +172,7 @@ class ClusterAdapter(Adapter):
             return await collected.future
         finally:
             del self._collected[number]
+            self.forget_acks(packet.id)
 
     def add_sockets(self, target: Target, rooms: frozenset[str]) -> None:
         """Have clients of all nodes join rooms."""

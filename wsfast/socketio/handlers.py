@@ -171,8 +171,9 @@ class Tasks:
             self.start(result)
 
     async def close(self) -> None:
-        """Cancel what runs, and wait for it."""
-        tasks = list(self.running)
+        """Cancel what runs, but the task that asks for it, and wait for it."""
+        current = asyncio.current_task()
+        tasks = [task for task in self.running if task is not current]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -241,7 +241,12 @@ class Socket(Anything):
         packet.id = number = self.namespace.next_id()
         waiting = Waiting(timeout, partial(self.forget_ack, number))
         self.expect(number, waiting)
-        self._emit(packet, False, compress)
+        try:
+            self._emit(packet, False, compress)
+        except BaseException:
+            self.forget_ack(number)
+            waiting.future.cancel()
+            raise
         return await waiting.future
 
     emit_with_ack = call
