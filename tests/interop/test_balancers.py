@@ -22,6 +22,7 @@ CONFIG = re.compile(r"<!-- config: (\w+)( sticky)? -->\n```\w+\n(.*?)```", re.DO
 #: What a daemon wants around what the page says.
 NGINX = """
 daemon off;
+master_process off;
 error_log stderr;
 pid {folder}/pid;
 events {{}}
