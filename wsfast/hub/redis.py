@@ -9,7 +9,12 @@ from typing import Any
 try:
     from redis.asyncio import ConnectionPool
     from redis.crc import key_slot
-    from redis.exceptions import ResponseError
+    from redis.exceptions import (
+        AskError,
+        ClusterDownError,
+        MovedError,
+        ResponseError,
+    )
 except ImportError as exc:
     raise ImportError("this needs redis-py: pip install 'wsfast[redis]'") from exc
 
@@ -110,7 +115,7 @@ class RedisBus(Bus):
     def _answered(self, answer: Any) -> None:
         if isinstance(answer, ResponseError):
             self._handed_over(refused=answer)
-            if str(answer).startswith(("MOVED", "ASK", "CLUSTERDOWN")):
+            if isinstance(answer, (MovedError, AskError, ClusterDownError)):
                 raise ConnectionError(f"the channel has moved: {answer}")
         else:
             self._handed_over()
