@@ -51,7 +51,7 @@ _OUT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 #: How long to accept nobody then, in seconds.
 _BACK_OFF_S = 0.2
 
-#: How long a signal may go unnoticed while connections are being closed, in seconds.
+#: How long a signal may go unnoticed, in seconds.
 _LOOK_S = 0.2
 
 
@@ -243,8 +243,8 @@ class Server:
                 selector.register(self.socket, selectors.EVENT_READ)
                 selector.register(self._watcher, selectors.EVENT_READ)
                 while not self._is_stopping():
-                    selector.select()
-                    if not self._is_stopping():
+                    # A signal that comes just before it waits does not interrupt it.
+                    if selector.select(_LOOK_S) and not self._is_stopping():
                         self._accept()
         finally:
             self._stopped.set()
