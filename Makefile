@@ -16,7 +16,7 @@ SMOKE_SERVERS = floor,wsfast,wsfast-callback,floor-broadcast,wsfast-broadcast
 SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
 .PHONY: help run test test-c test-py asan fuzz leaks leaks-dbg build lint types \
-	format bench bench-full bench-docs bench-smoke guard guard-baseline wheel clean
+	format docs docs-links bench bench-full bench-docs bench-smoke guard guard-baseline wheel clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
 .DEFAULT_GOAL := build
 
@@ -86,6 +86,12 @@ format: $(VENV)/.have-lint ## lay the sources out as `make lint` wants them
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/clang-format -i $(C_SOURCES)
+
+docs: $(VENV)/.have-docs ## the manual as a site, build/docs/index.html
+	$(PYTHON) -m sphinx -b html -W --keep-going -q docs build/docs
+
+docs-links: $(VENV)/.have-docs ## do the manual's links to other sites lead somewhere?
+	$(PYTHON) -m sphinx -b linkcheck -q docs build/docs-links
 
 bench: build $(VENV)/.have-bench ## measure what matters, in five minutes
 	$(PYTHON) -m bench.load --set main --minutes 5 $(BENCH_PACE) --output artifacts/bench

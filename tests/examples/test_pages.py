@@ -99,13 +99,37 @@ def targets(page: Path) -> list[str]:
     return [link for link in links if not link.startswith("http")]
 
 
-@pytest.mark.parametrize(
-    "page",
-    [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"],
-    ids=lambda p: p.stem,
-)
+OTHERS = [
+    ROOT / name for name in ("bench/README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+]
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.stem)
 def test_links_lead_somewhere(page):
     missing = [link for link in targets(page) if not (page.parent / link).exists()]
+    assert not missing
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what the headings of a page are called in links."""
+    text = re.sub(
+        r"^```.*?^```$",
+        "",
+        page.read_text(encoding="utf-8"),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: page.stem)
+def test_anchors_are_headings(page):
+    links = re.findall(r"\]\(([^():\s]*)#([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    missing = [
+        f"{path}#{anchor}"
+        for path, anchor in links
+        if anchor not in anchors(page.parent / path if path else page)
+    ]
     assert not missing
 
 
