@@ -9,6 +9,8 @@ import pytest
 
 from tests.socketio.conftest import WAIT_S, until
 from wsfast import socketio
+from wsfast.socketio.packet import EVENT, Packet
+from wsfast.socketio.parser import JSONParser
 from wsfast.socketio.recovery import ConnectionStateRecovery, History, number_of
 
 
@@ -185,6 +187,87 @@ async def test_events_with_acknowledgements_have_no_offset(place, sio):
     assert await raw.recv() == '2["lost"]'
 
 
+async def test_what_is_sent_is_what_was_emitted(place, sio):
+    """Whatever becomes of the objects in it afterwards."""
+    raw = await place.raw()
+    me = await raw.enter()
+    await away(sio, raw)
+    news = {"list": [1]}
+    sio.emit("all", news)
+    sio.socket(await another(place)).broadcast.emit("others", news)
+    news["list"].append(object())
+    raw = await place.raw()
+    assert await raw.enter("", {"pid": me["pid"]}) == me
+    for event in ("all", "others"):
+        heard = json.loads((await raw.recv())[1:])
+        assert heard[:2] == [event, {"list": [1]}]
+
+
+async def another(place):
+    """Let another client in; return its id."""
+    _, sid = await place.client()
+    return sid
+
+
+@pytest.mark.parametrize("how", ["refused", "refused later", "lost"])
+async def test_a_client_that_is_not_let_in_may_come_again(place, how):
+    """What it missed is kept until it is let in."""
+    recovery = ConnectionStateRecovery(skip_middlewares=False)
+    sio = socketio.Server(connection_state_recovery=recovery)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    verdict = "welcome"
+
+    @sio.use
+    async def middleware(socket):
+        asked.set()
+        if verdict == "refused":
+            raise socketio.ConnectionRefusedError("not now")
+        if verdict != "welcome":
+            await go_on.wait()
+        if verdict == "refused later":
+            raise socketio.ConnectionRefusedError("not now")
+
+    await place.start(sio)
+    raw = await place.raw()
+    me = await raw.enter()
+    sio.enter_room(me["sid"], "room")
+    await away(sio, raw)
+    sio.emit("a", room="room")
+    asked.clear()
+    verdict = how
+    raw = await place.raw()
+    await raw.send("0" + json.dumps({"pid": me["pid"]}))
+    async with asyncio.timeout(WAIT_S):
+        await asked.wait()
+    if how == "lost":
+        raw.ws.transport.abort()  # and nobody sees it for a while
+    else:
+        sio.emit("b", room="room")
+        go_on.set()
+        assert await raw.recv() == '4{"message":"not now"}'
+    verdict = "welcome"
+    raw = await place.raw()
+    assert await raw.enter("", {"pid": me["pid"]}) == me
+    for event in "a" if how == "lost" else "ab":
+        assert json.loads((await raw.recv())[1:])[0] == event
+    go_on.set()
+    assert sio.rooms(me["sid"]) == sorted([me["sid"], "room"])
+    assert len(sio.of("/").sockets) == 1
+
+
+async def test_who_has_missed_more_than_can_be_sent_begins_anew(place):
+    sio = socketio.Server(connection_state_recovery=True, max_send_buffer=1000)
+    await place.start(sio)
+    for size, good in ((900, True), (1000, False)):
+        raw = await place.raw()
+        me = await raw.enter()
+        await away(sio, raw)
+        sio.emit("a", "x" * size)
+        raw = await place.raw()
+        assert (await raw.enter("", {"pid": me["pid"]}) == me) is good
+        await away(sio, raw)
+
+
 class _Socket:
     def __init__(self, pid, first):
         self.id, self.pid, self.rooms, self.data = "sid", pid, {"sid"}, {}
@@ -198,22 +281,34 @@ def history(**options):
     def pass_(seconds):
         now[0] += seconds
 
-    return History(ConnectionStateRecovery(**options), lambda: now[0]), pass_
+    options = ConnectionStateRecovery(**options)
+    return History(options, JSONParser(), clock=lambda: now[0]), pass_
 
 
 EVERYBODY: frozenset[str] = frozenset()
 
 
+def add(log, *data, rooms=EVERYBODY):
+    """Add an event."""
+    return log.add(Packet(EVENT, "/", list(data)), rooms, EVERYBODY)[0]
+
+
+def missed(log, pid, offset):
+    """Return what a client has missed."""
+    events = log.restore(pid, offset).events
+    return [json.loads(text[1:]) for (text,) in events]
+
+
 def test_sessions_and_events_grow_old():
     log, pass_ = history(max_disconnection_duration=10)
-    log.add(["a"], EVERYBODY, EVERYBODY)
+    add(log, "a")
     log.persist(_Socket("p", 0))
     pass_(9)
-    log.add(["b"], EVERYBODY, EVERYBODY)
+    add(log, "b")
     pass_(2)
     assert log.restore("p", "0") is None
     assert not log._sessions
-    assert [event.data[0] for event in log._events] == ["b"]
+    assert len(log._events) == 1
 
 
 def test_what_is_forgotten_cannot_be_recovered():
@@ -222,20 +317,65 @@ def test_what_is_forgotten_cannot_be_recovered():
     log.persist(_Socket("q", 0))
     log.persist(_Socket("r", 0))
     for name in "abc":
-        log.add([name], EVERYBODY, EVERYBODY)
+        add(log, name)
     assert log.restore("p", None) is None  # it has missed "a", which is gone
-    assert log.restore("q", "0")[1] == [["b", "1"], ["c", "2"]]
-    assert log.restore("r", "2")[1] == []
+    assert missed(log, "q", "0") == [["b", "1"], ["c", "2"]]
+    assert missed(log, "r", "2") == []
+
+
+@pytest.mark.parametrize(("limit", "left"), [(20, 2), (19, 1), (0, 0), (None, 3)])
+def test_octets_of_events_are_limited(limit, left):
+    log, _ = history(max_size=limit)
+    for name in "abc":
+        add(log, name)  # 2["a","0"]: ten octets
+    assert len(log._events) == left
+    log, _ = history(max_size=limit)
+    log.add(Packet(EVENT, "/", ["a", b"x" * 20]), EVERYBODY, EVERYBODY)
+    assert len(log._events) == (limit is None)
+
+
+@pytest.mark.parametrize(("limit", "left"), [(3, 3), (2, 2), (0, 0), (None, 3)])
+def test_sessions_are_limited(limit, left):
+    log, _ = history(max_sessions=limit)
+    for pid in "pqr":
+        log.persist(_Socket(pid, None))
+    assert list(log._sessions) == list("pqr")[3 - left :]
+
+
+def test_a_session_that_is_kept_again_is_as_old_as_before():
+    log, pass_ = history(max_disconnection_duration=10)
+    log.persist(_Socket("p", None))
+    pass_(5)
+    log.persist(_Socket("q", None))
+    log.keep(log.restore("p", None).session)
+    pass_(6)
+    assert log.restore("p", None) is None
+    assert log.restore("q", None)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_disconnection_duration": -1},
+        {"max_events": -1},
+        {"max_size": -1},
+        {"max_sessions": -1},
+    ],
+)
+def test_limits_that_make_no_sense(options):
+    recovery = ConnectionStateRecovery(**options)
+    with pytest.raises(ValueError, match=next(iter(options))):
+        socketio.Server(connection_state_recovery=recovery)
 
 
 def test_a_long_time_without_an_event_is_no_loss():
     """Others had so many that they were forgotten; this one had none of them."""
     log, _ = history(max_events=2)
     for name in "abc":
-        log.add([name], frozenset({"others"}), EVERYBODY)
+        add(log, name, rooms=frozenset({"others"}))
     log.persist(_Socket("p", None))
-    log.add(["d"], EVERYBODY, EVERYBODY)
-    assert log.restore("p", None)[1] == [["d", "3"]]
+    add(log, "d")
+    assert missed(log, "p", None) == [["d", "3"]]
 
 
 @pytest.mark.parametrize("offset", [None, 7, "", "0x1", "01", "-1", " 1", "1_0", "g"])

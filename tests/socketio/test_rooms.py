@@ -238,6 +238,26 @@ async def test_l9_namespaces_of_one_connection_are_limited(place):
     assert set(sio.namespaces) == {"/", "/1", "/3"}
 
 
+async def test_l9_limits_may_be_off(place):
+    sio = socketio.Server(
+        namespaces="*", max_namespaces_per_conn=None, max_rooms_per_conn=None
+    )
+    await place.start(sio)
+    raw, sid = await place.client()
+    for n in range(101):
+        await raw.enter(f"/{n}")
+    sio.socket(sid).join(*map(str, range(1001)))
+    assert len(sio.rooms(sid)) == 1002
+
+
+@pytest.mark.parametrize(
+    "option", [{"max_rooms_per_conn": -1}, {"max_namespaces_per_conn": 0}]
+)
+def test_limits_that_make_no_sense(option):
+    with pytest.raises(ValueError, match="must be at least"):
+        socketio.Server(**option)
+
+
 async def test_rule_that_fails_refuses(place, caplog):
     sio = socketio.Server()
     sio.of(lambda name, auth: 1 / 0)

@@ -41,8 +41,11 @@ class Adapter:
     def __init__(self, namespace: Namespace) -> None:
         self.namespace = namespace
         self.rooms: dict[str, dict[Socket, None]] = {}
-        recovery = namespace.server.recovery
-        self.history = None if recovery is None else History(recovery)
+        server = namespace.server
+        self.history = None
+        if server.recovery is not None:
+            most = server.engine.max_send_buffer
+            self.history = History(server.recovery, server.parser, most)
 
     async def start(self) -> None:
         """Begin; called before the first socket."""
@@ -121,13 +124,9 @@ class Adapter:
         number, said = None, packet.data
         if self.history is not None and ack is None and not target.volatile:
             said = list(said)
-            number = self.history.add(packet.data, target.rooms, target.except_)
-        try:
+            number, messages = self.history.add(packet, target.rooms, target.except_)
+        else:
             messages = self.namespace.server.parser.encode(packet)
-        except BaseException:
-            if number is not None and self.history is not None:
-                self.history.withdraw()
-            raise
         prepared = [Prepared(message, compress=target.compress) for message in messages]
         single = prepared[0] if len(prepared) == 1 else None
         count = 0

@@ -15,7 +15,6 @@ from .environ import environ_of
 from .exceptions import ConnectionRefusedError  # noqa: A004
 from .handlers import Handlers, accepted, logger
 from .packet import DISCONNECT, Packet
-from .recovery import number_of
 from .socket import Socket
 from .targets import DONE, Operator, Target
 
@@ -205,7 +204,7 @@ class Namespace(_Common):
 
     def _socket_of(
         self, connection: Connection, auth: dict[str, Any]
-    ) -> tuple[Socket, list[list[Any]]]:
+    ) -> tuple[Socket, list[list[str | bytes]]]:
         """Return a client, as it was before if it comes back in time."""
         history = self.adapter.history
         if history is None:
@@ -221,19 +220,22 @@ class Namespace(_Common):
         if restored is None:
             sid, pid = secrets.token_urlsafe(15), secrets.token_urlsafe(15)
             return Socket(self, connection, sid, auth, pid), []
-        session, missed = restored
+        session = restored.session
         socket = Socket(self, connection, session.sid, auth, session.pid)
         socket.data = session.data
         socket.recovered = True
+        socket.restored = session
         socket.first_offset = session.first
-        if missed and session.first is None:
-            socket.first_offset = number_of(missed[0][-1])
+        if session.first is None:
+            socket.first_offset = restored.first
         socket.join(*session.rooms)
-        return socket, missed
+        self._pids[session.pid] = socket  # it may come again before it is let in
+        return socket, restored.events
 
-    def _admit(self, socket: Socket, missed: list[list[Any]]) -> None:
+    def _admit(self, socket: Socket, missed: list[list[str | bytes]]) -> None:
         self._waiting.pop(socket.id, None)
         self.sockets[socket.id] = socket
+        socket.restored = None
         if socket.pid is not None:
             self._pids[socket.pid] = socket
         socket.connection.entered(socket)
@@ -248,6 +250,9 @@ class Namespace(_Common):
                 del known[socket.id]
         if socket.pid is not None and self._pids.get(socket.pid) is socket:
             del self._pids[socket.pid]
+        session, socket.restored = socket.restored, None
+        if session is not None and self.adapter.history is not None:
+            self.adapter.history.keep(session)  # it was not let in: it may come again
         self._look_empty()
 
     def leaving(self, socket: Socket, event: str, reason: str) -> None:

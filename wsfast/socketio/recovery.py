@@ -7,10 +7,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ._limits import limits
+
 if TYPE_CHECKING:
+    from .packet import Packet
+    from .parser import Parser
     from .socket import Socket
 
-__all__ = ["RECOVERABLE", "ConnectionStateRecovery", "History", "Session"]
+__all__ = ["RECOVERABLE", "ConnectionStateRecovery", "History", "Missed", "Session"]
 
 #: Reasons of an end that a client may come back from; leaving on purpose is none.
 RECOVERABLE: Final = frozenset(
@@ -31,14 +35,21 @@ class ConnectionStateRecovery(NamedTuple):
 
     A client that comes back in time has its id, rooms and data as before, and is sent
     the events that it missed: those without an acknowledgement that were not volatile.
+    The limits are those of one namespace. What is beyond them goes, the oldest first;
+    who comes back for it begins anew. None turns one of the last three off.
+
     """
 
     #: Seconds that sessions and events are kept.
     max_disconnection_duration: float = 120.0
     #: Do not run the middlewares of the namespace for a client that is recovered.
     skip_middlewares: bool = True
-    #: Events of a namespace that are kept at most; the oldest go first.
-    max_events: int = 100_000
+    #: Events that are kept at most.
+    max_events: int | None = 100_000
+    #: Octets of them at most, as they are sent; text counts by its characters.
+    max_size: int | None = 16 << 20
+    #: Clients that have gone whose state is kept at most.
+    max_sessions: int | None = 10_000
 
 
 class Session(NamedTuple):
@@ -60,7 +71,18 @@ class _Event(NamedTuple):
     at: float
     rooms: frozenset[str]
     except_: frozenset[str]
-    data: list[Any]
+    messages: list[str | bytes]
+    size: int
+
+
+class Missed(NamedTuple):
+    """What a client that comes back gets."""
+
+    session: Session
+    #: Number of the first event that it has missed; None if there was none.
+    first: int | None
+    #: The messages of each.
+    events: list[list[str | bytes]]
 
 
 class History:
@@ -69,65 +91,94 @@ class History:
 
     Args:
         options: How long and how many.
+        parser: Makes messages of events: what is kept is what was sent, whatever
+            becomes of the objects in it.
+        most_missed: Octets that can be sent to a client at once; None for no limit.
         clock: Returns seconds.
+
+    Raises:
+        ValueError: An option makes no sense.
 
     """
 
     def __init__(
         self,
         options: ConnectionStateRecovery,
+        parser: Parser,
+        most_missed: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._options = options
+        if options.max_disconnection_duration < 0:
+            raise ValueError("max_disconnection_duration must be >= 0")
+        self._age = options.max_disconnection_duration
+        self._most_events, self._most_octets, self._most_sessions = limits(
+            0,
+            max_events=options.max_events,
+            max_size=options.max_size,
+            max_sessions=options.max_sessions,
+        )
+        (self._most_missed,) = limits(0, most_missed=most_missed)
+        self._parser = parser
         self._clock = clock
         self._events: deque[_Event] = deque()
+        self._size = 0
         self._sessions: dict[str, Session] = {}
         self._next = 0
 
-    @property
-    def next_number(self) -> int:
-        """The number of the next event."""
-        return self._next
-
     def add(
-        self, data: list[Any], rooms: frozenset[str], except_: frozenset[str]
-    ) -> int:
+        self, packet: Packet, rooms: frozenset[str], except_: frozenset[str]
+    ) -> tuple[int, list[str | bytes]]:
         """
         Keep an event; its number, which clients call the offset, goes behind its data.
 
+        Args:
+            packet: The event; the offset is put into it.
+            rooms: The rooms that it is for; none for everybody.
+            except_: Those that are left out.
+
         Returns:
-            The number.
+            The number, and its messages.
+
+        Raises:
+            PacketError, TypeError, ValueError: It cannot be written; it is not kept.
 
         """
-        number, self._next = self._next, self._next + 1
-        data.append(offset_of(number))
-        self._events.append(_Event(number, self._clock(), rooms, except_, data))
+        number = self._next
+        packet.data.append(offset_of(number))
+        messages = self._parser.encode(packet)
+        self._next = number + 1
+        size = sum(map(len, messages))
+        self._size += size
+        self._events.append(
+            _Event(number, self._clock(), rooms, except_, messages, size)
+        )
         self._forget_old()
-        return number
-
-    def withdraw(self) -> None:
-        """Forget the event that was added last: it could not be written."""
-        if self._events:
-            self._events.pop()
+        return number, messages
 
     def persist(self, socket: Socket) -> None:
         """Keep the session of a socket that has gone."""
-        self._forget_old()
         pid = socket.pid
         assert pid is not None
-        self._sessions[pid] = Session(
-            socket.id,
-            pid,
-            sorted(socket.rooms),
-            socket.data,
-            socket.first_offset,
-            self._next,
-            self._clock(),
+        self.keep(
+            Session(
+                socket.id,
+                pid,
+                sorted(socket.rooms),
+                socket.data,
+                socket.first_offset,
+                self._next,
+                self._clock(),
+            )
         )
 
-    def restore(self, pid: str, offset: Any) -> tuple[Session, list[list[Any]]] | None:
+    def keep(self, session: Session) -> None:
+        """Keep a session, or keep it again: its client was not let in."""
+        self._sessions[session.pid] = session
+        self._forget_old()
+
+    def restore(self, pid: str, offset: Any) -> Missed | None:
         """
-        Return a session and what it has missed, once.
+        Take out a session and what it has missed.
 
         Args:
             pid: Its private id.
@@ -135,12 +186,13 @@ class History:
                 had none.
 
         Returns:
-            None if there is no such session any more, or not all that it missed.
+            None if there is no such session any more, or not all that it missed, or
+            more than can be sent.
 
         """
         self._forget_old()
         session = self._sessions.get(pid)
-        if session is None:
+        if session is None or session.at < self._clock() - self._age:
             return None
         if offset is None:
             # What it was sent, if anything, was lost: all of it is sent again.
@@ -153,28 +205,33 @@ class History:
         kept_from = self._events[0].number if self._events else self._next
         if start < kept_from:
             return None
-        del self._sessions[pid]
         rooms = frozenset(session.rooms)
         missed = [
-            event.data
+            event
             for event in self._events
             if event.number >= start
             and (not event.rooms or not rooms.isdisjoint(event.rooms))
             and rooms.isdisjoint(event.except_)
         ]
-        return session, missed
+        if sum(event.size for event in missed) > self._most_missed:
+            return None
+        del self._sessions[pid]
+        first = missed[0].number if missed else None
+        return Missed(session, first, [event.messages for event in missed])
 
     def _forget_old(self) -> None:
         """Forget what is too old or too much; what is added pays for it."""
-        oldest = self._clock() - self._options.max_disconnection_duration
+        oldest = self._clock() - self._age
         events, sessions = self._events, self._sessions
         while events and (
-            events[0].at < oldest or len(events) > self._options.max_events
+            events[0].at < oldest
+            or len(events) > self._most_events
+            or self._size > self._most_octets
         ):
-            events.popleft()
+            self._size -= events.popleft().size
         while sessions:
             pid = next(iter(sessions))
-            if sessions[pid].at >= oldest:
+            if sessions[pid].at >= oldest and len(sessions) <= self._most_sessions:
                 break
             del sessions[pid]
 

@@ -9,6 +9,7 @@ from re import Pattern
 from typing import Any
 
 from ..engineio import Server as EngineServer
+from ._limits import limits
 from .adapter import Adapter
 from .classes import AsyncNamespace
 from .connection import Connection
@@ -42,7 +43,8 @@ class Server(Sids):
             clients recovered that come back in time.
         cleanup_empty_child_namespaces: Forget the namespaces that a rule has made when
             their last client goes.
-        max_rooms_per_conn: Rooms that a client joins at most, in one namespace.
+        max_rooms_per_conn: Rooms that a client joins at most, in a namespace; None for
+            no limit, here and below.
         max_namespaces_per_conn: Namespaces that a connection is in at most.
         always_connect: Tell clients that they are connected before their middlewares
             and handlers were asked; who is refused then is disconnected.
@@ -65,8 +67,8 @@ class Server(Sids):
         connect_timeout: float = 45.0,
         connection_state_recovery: bool | ConnectionStateRecovery = False,
         cleanup_empty_child_namespaces: bool = True,
-        max_rooms_per_conn: int = 1000,
-        max_namespaces_per_conn: int = 100,
+        max_rooms_per_conn: int | None = 1000,
+        max_namespaces_per_conn: int | None = 100,
         always_connect: bool = False,
         adapter: Callable[[Namespace], Adapter] = Adapter,
         path: str = "/socket.io/",
@@ -74,20 +76,20 @@ class Server(Sids):
     ) -> None:
         if connect_timeout <= 0:
             raise ValueError(f"connect_timeout must be positive, got {connect_timeout}")
-        if max_rooms_per_conn < 0:
-            raise ValueError(
-                f"max_rooms_per_conn must be >= 0, got {max_rooms_per_conn}"
-            )
         self.parser: Parser = parser_of(parser, json)
         self.connect_timeout = connect_timeout
         self.recovery: ConnectionStateRecovery | None
-        if connection_state_recovery is True:
-            self.recovery = ConnectionStateRecovery()
+        if isinstance(connection_state_recovery, ConnectionStateRecovery):
+            self.recovery = connection_state_recovery
         else:
-            self.recovery = connection_state_recovery or None
+            self.recovery = (
+                ConnectionStateRecovery() if connection_state_recovery else None
+            )
         self.cleanup_empty_child_namespaces = cleanup_empty_child_namespaces
-        self.max_rooms_per_conn = max_rooms_per_conn
-        self.max_namespaces_per_conn = max_namespaces_per_conn
+        (self.max_rooms_per_conn,) = limits(0, max_rooms_per_conn=max_rooms_per_conn)
+        (self.max_namespaces_per_conn,) = limits(
+            1, max_namespaces_per_conn=max_namespaces_per_conn
+        )
         self.always_connect = always_connect
         self.adapter_factory = adapter
         self.tasks = Tasks()

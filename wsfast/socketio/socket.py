@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from .acks import Waiting
 from .exceptions import Disconnected, TooManyRooms
 from .handlers import Anything, logger
-from .packet import ACK, CONNECT, CONNECT_ERROR, DISCONNECT, EVENT, Packet
-from .recovery import RECOVERABLE
+from .packet import ACK, CONNECT, CONNECT_ERROR, DISCONNECT, Packet
+from .recovery import RECOVERABLE, Session
 from .targets import DONE, Operator, Target, event_packet
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class Socket(Anything):
         "namespace",
         "pid",
         "recovered",
+        "restored",
         "write",
     )
 
@@ -122,6 +123,8 @@ class Socket(Anything):
         self.data: dict[str, Any] = {}
         self.connected = False
         self.recovered = False
+        #: What it has come back to, until it is let in.
+        self.restored: Session | None = None
         self.first_offset: int | None = None
         self._acks: dict[int, Any] | None = None
         self._handlers: dict[str, Callable[..., Any]] | None = None
@@ -197,12 +200,7 @@ class Socket(Anything):
         history = self.namespace.adapter.history
         if history is None or packet.id is not None or volatile:
             return self.send_packet(packet, compress)
-        number = history.add(packet.data, frozenset((self.id,)), frozenset())
-        try:
-            messages = self.namespace.server.parser.encode(packet)
-        except BaseException:
-            history.withdraw()
-            raise
+        number, messages = history.add(packet, frozenset((self.id,)), frozenset())
         if self.first_offset is None:
             self.first_offset = number
         return self._send_messages(messages, compress)
@@ -449,7 +447,7 @@ class Socket(Anything):
 
     # ---- beginning and end ----
 
-    def open(self, missed: list[list[Any]]) -> None:
+    def open(self, missed: list[list[str | bytes]]) -> None:
         """Tell the client that it is connected, and send what has waited for that."""
         early, self._early = self._early or [], None
         self.connected = True
@@ -458,8 +456,8 @@ class Socket(Anything):
         if self.pid is not None:
             said["pid"] = self.pid
         self.send_packet(Packet(CONNECT, self.namespace.name, said))
-        for data in missed:
-            self.send_packet(Packet(EVENT, self.namespace.name, data))
+        for messages in missed:
+            self._send_messages(messages, None)
         for message in early:
             self.write(message)
 
