@@ -108,6 +108,11 @@ def _debug_python() -> str | None:
     return path
 
 
+def _cibuildwheel() -> str | None:
+    """Return cibuildwheel of this virtual environment; it wants Python 3.11."""
+    return shutil.which("cibuildwheel", path=str(Path(sys.executable).parent))
+
+
 def _suites() -> str | None:
     """Return where the source packages of other libraries are."""
     from tests.support import suites  # a wheel is tested without that folder
@@ -180,6 +185,9 @@ TOOLS = {
     "tmux": Tool("the command line in a terminal", "tmux", _program("tmux")),
     "python3-dbg": Tool(
         "counting references", "python3-dbg python3-dev python3-venv", _debug_python
+    ),
+    "cibuildwheel": Tool(
+        "the rows of wheels", "pip install cibuildwheel", _cibuildwheel
     ),
     "strace": Tool("failing system calls", "strace", _program("strace")),
 }
