@@ -100,7 +100,8 @@ def targets(page: Path) -> list[str]:
 
 
 OTHERS = [
-    ROOT / name for name in ("bench/README.md", "CHANGELOG.md", "CONTRIBUTING.md")
+    *(ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"),
+    ROOT / "bench" / "README.md",
 ]
 
 
