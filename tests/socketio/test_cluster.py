@@ -200,3 +200,83 @@ async def test_odd_names_of_namespaces(nodes):
         two.sio.emit("e", namespace=name)
         for raw, _ in clients:
             assert (await raw.recv()).endswith('["e"]')
+
+
+async def test_a_node_that_dies_is_named(nodes):
+    """An event without a time limit does not wait for it for ever."""
+    one, two = nodes
+    a, _ = await one.place.client()
+    b, _ = await two.place.client()
+    asked = asyncio.ensure_future(one.sio.of("/").emit_with_ack("q"))
+    await reply(a, 1)
+    assert (await b.recv())[0] == "2"
+    await two.cluster.close()
+    with pytest.raises(socketio.NodeGone, match=two.cluster.presence.node) as caught:
+        await asked
+    assert caught.value.responses == [1]
+    assert caught.value.nodes == [two.cluster.presence.node]
+
+
+async def test_a_node_that_does_not_listen_is_named(nodes):
+    """It is there, and has not got the event."""
+    one, two = nodes
+    one.cluster.timeout = 0.5
+    two.sio.of("/").adapter.close()
+    with pytest.raises(socketio.NodeGone, match=two.cluster.presence.node):
+        await one.sio.of("/").emit_with_ack("q")
+
+
+@pytest.mark.parametrize("how", ["replied", "timeout", "cancelled", "gone"])
+async def test_replies_that_nobody_waits_for_are_forgotten(nodes, how):
+    one, two = nodes
+    b, b_sid = await two.place.client()
+    adapter = two.sio.of("/").adapter
+    timeout = 1 if how == "timeout" else 30
+    chosen = one.sio.of("/").timeout(timeout)
+    asked = asyncio.ensure_future(chosen.emit_with_ack("q"))
+    message = await b.recv()
+    assert message[0] == "2"
+    assert len(adapter._asked) == 1
+    if how == "replied":
+        await b.send(f"3{message[1 : message.index('[')]}[]")
+        assert await asked == [None]
+    elif how == "cancelled":
+        asked.cancel()
+    elif how == "gone":
+        await one.cluster.close()
+    await until(lambda: not adapter._asked)
+    await until(lambda: not two.sio.socket(b_sid)._acks)
+    ended = {
+        "timeout": socketio.AckTimeout,
+        "cancelled": asyncio.CancelledError,
+        "gone": socketio.NodeGone,
+    }
+    if how in ended:
+        with pytest.raises(ended[how]):
+            await asked
+
+
+async def test_more_attachments_than_clients_may_send(nodes):
+    one, two = nodes
+    b, _ = await two.place.client()
+    one.sio.emit("many", [b"x"] * 30)
+    assert (await b.recv()).startswith("530-")
+
+
+async def test_more_clients_than_go_into_one_message(nodes):
+    one, two = nodes
+    sids = {(await two.place.client())[1] for _ in range(5)}
+    two.cluster.codec.max_size = 1000  # as small as this, one at a time
+    assert {each.id for each in await one.sio.of("/").fetch_sockets()} == sids
+
+
+async def test_one_client_that_may_not_join(nodes, caplog):
+    one, two = nodes
+    two.sio.max_rooms_per_conn = 1
+    _, full = await two.place.client()
+    _, free = await two.place.client()
+    two.sio.enter_room(full, "a")
+    one.sio.of("/").sockets_join("b")
+    await until(lambda: "b" in two.sio.rooms(free))
+    assert "b" not in two.sio.rooms(full)
+    assert "at most 1 rooms" in caplog.text

@@ -146,6 +146,7 @@ class Presence:
         self._everybody = f"{name}:nodes"
         self._prefix = f"{name}:node:"
         self._handlers: dict[str, Handler] = {}
+        self._when_gone: list[Callable[[str], object]] = []
         self._questions: dict[str, _Question] = {}
         self._answering: set[asyncio.Future[None]] = set()
         self._said_at = float("-inf")
@@ -189,7 +190,11 @@ class Presence:
             question.result.missing.update(question.waits_for)
             question.waits_for.clear()
             question.see()
+        nodes = list(self.nodes)
         self.nodes.clear()
+        for node in nodes:
+            for callback in tuple(self._when_gone):
+                self._call(callback, node)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -202,6 +207,10 @@ class Presence:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+    def when_gone(self, callback: Callable[[str], object]) -> None:
+        """Have ``callback(node)`` called with the ID of each node, when it has gone."""
+        self._when_gone.append(callback)
 
     async def _greet(self) -> None:
         with contextlib.suppress(ConnectionError):
@@ -261,8 +270,10 @@ class Presence:
         gone = self.nodes.pop(node, None)
         if gone is not None:
             self._call(self.on_leave, gone)
+            for callback in tuple(self._when_gone):
+                self._call(callback, node)
 
-    def _call(self, callback: Callable[[Node], object] | None, node: Node) -> None:
+    def _call(self, callback: Callable[[Any], object] | None, node: Any) -> None:
         if callback is not None:
             try:
                 callback(node)

@@ -18,6 +18,7 @@ from .exceptions import (
     ConnectionError,  # noqa: A004
     ConnectionRefusedError,  # noqa: A004
     Disconnected,
+    NodeGone,
     SocketIOError,
     TooManyRooms,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "JSONParser",
     "Manager",
     "Namespace",
+    "NodeGone",
     "Operator",
     "Packet",
     "PacketError",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from .exceptions import AckTimeout, Disconnected
+from .exceptions import AckTimeout, Disconnected, NodeGone
 from .handlers import as_reply
 
 __all__ = ["Collected", "Waiting"]
@@ -63,51 +63,83 @@ class Collected:
 
     Args:
         timeout: Seconds that they may take, or None.
+        nodes: Those that may have clients for it; this one is ``""``.
 
     Attributes:
+        expected: How many peers there are, as far as nodes have said.
+        silent: Nodes that have not said how many they have.
         future: Done with the list of replies, in the order of their coming; failed
-            with `AckTimeout`, which has those that did come.
+            with `AckTimeout` or `NodeGone`, which have those that did come.
 
     """
 
-    def __init__(self, timeout: float | None) -> None:
+    def __init__(self, timeout: float | None, nodes: Iterable[str] = ("",)) -> None:
         loop = asyncio.get_running_loop()
         self.future: asyncio.Future[list[Any]] = loop.create_future()
         self.replies: list[Any] = []
         self.expected = 0
-        self._counting = 1  # nodes that have not said how many clients they have
+        #: How many replies each node owes; those in `silent` have not said so yet.
+        self._owed = dict.fromkeys(nodes, 0)
+        self.silent = set(self._owed)
+        self._gone: list[str] = []
         self._timeout = timeout
         self._timer: asyncio.TimerHandle | None = None
         if timeout is not None:
             self._timer = loop.call_later(timeout, self._late)
 
-    def nodes(self, count: int) -> None:
-        """Wait for the count of so many nodes."""
-        self._counting = count
-        self._look()
-
-    def expect(self, count: int) -> None:
-        """Take the number of clients of one node."""
-        self.expected += count
-        self._counting -= 1
-        self._look()
+    def expect(self, count: int, node: str = "") -> None:
+        """Take the number of clients of one node; some may have replied before."""
+        if node in self.silent:
+            self.silent.discard(node)
+            self.expected += count
+            self._owed[node] += count
+            self._look(node)
 
     def __call__(self, *values: Any) -> None:
-        """Take a reply."""
-        self.replies.append(as_reply(list(values)))
-        self._look()
+        """Take a reply of a client of this node."""
+        self.reply("", values)
 
-    def fail(self) -> None:
+    def reply(self, node: str, values: Iterable[Any]) -> None:
+        """Take a reply of a client of any node."""
+        if self._count(node):
+            self.replies.append(as_reply(list(values)))
+            self._look(node)
+
+    def fail(self, node: str = "") -> None:
         """Do without one of the clients: it has gone."""
-        self.expected -= 1
-        self._look()
+        if self._count(node):
+            self.expected -= 1
+            self._look(node)
 
-    def _look(self) -> None:
-        if self._counting <= 0 and len(self.replies) >= self.expected:
-            if self._timer is not None:
-                self._timer.cancel()
-            if not self.future.done():
-                self.future.set_result(self.replies)
+    def gone(self, node: str) -> None:
+        """Do without a node: it will not say any more."""
+        if node in self._owed:
+            del self._owed[node]
+            self.silent.discard(node)
+            self._gone.append(node)
+            self._look(node)
+
+    def _count(self, node: str) -> bool:
+        """Return whether a node owes this reply."""
+        owed = self._owed.get(node)
+        if owed is None or (owed <= 0 and node not in self.silent):
+            return False
+        self._owed[node] = owed - 1
+        return True
+
+    def _look(self, node: str) -> None:
+        if node not in self.silent and self._owed.get(node, 1) <= 0:
+            del self._owed[node]
+        if self._owed:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.future.done():
+            return
+        if self._gone:
+            self.future.set_exception(NodeGone(sorted(self._gone), self.replies))
+        else:
+            self.future.set_result(self.replies)
 
     def _late(self) -> None:
         if not self.future.done():

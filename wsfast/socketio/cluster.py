@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
+import json
 import secrets
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from urllib.parse import quote
 
 from ..hub import Bus, Codec, EnvelopeError, Presence
 from .acks import Collected
 from .adapter import Adapter
-from .exceptions import AckTimeout
+from .exceptions import AckTimeout, TooManyRooms
 from .handlers import logger
 from .packet import EVENT, Packet, PacketError
-from .remote import RemoteSocket, description_of
+from .parser import Decoder, JSONDecoder, JSONParser
+from .remote import description_of, remote_sockets
 from .targets import Target
 
 if TYPE_CHECKING:
@@ -31,15 +34,25 @@ _TARGET: Final[dict[str, Any]] = {
 #: What nodes tell each other, with the types of its fields. A packet is what the parser
 #: makes of it: the nodes of a cluster have the same one.
 KINDS: Final[dict[str, dict[str, Any]]] = {
-    "event": {"text": (str, None), "octets": ([bytes], None), "ack": (str, None)}
-    | _TARGET,
+    "event": {
+        "text": (str, None),
+        "octets": ([bytes], None),
+        "ack": (str, None),
+        "timeout": (float, None),
+        **_TARGET,
+    },
     "count": {"ack": str, "count": int},
+    "forget": {"ack": str},
     "ack": {"ack": str, "text": (str, None), "octets": ([bytes], None)},
     "join": {"names": [str], **_TARGET},
     "leave": {"names": [str], **_TARGET},
     "disconnect": {"close": bool, **_TARGET},
     "raise": {"event": str, "args": list},
 }
+#: Events of other nodes whose acknowledgements are waited for here, at most.
+MAX_ASKED: Final = 10_000
+#: Seconds that they are waited for beyond those that the other node waits.
+SLACK_S: Final = 5.0
 
 
 class Cluster:
@@ -57,7 +70,8 @@ class Cluster:
         name: What channels begin with: the same on all nodes.
         format: Of what goes over the bus; see :class:`wsfast.hub.Codec`.
         max_size: Octets of it at most.
-        timeout: Seconds that ``fetch_sockets()`` waits for other nodes.
+        timeout: Seconds that ``fetch_sockets()`` waits for other nodes, and that an
+            event to be acknowledged waits for the number of their clients.
 
     """
 
@@ -122,7 +136,9 @@ class ClusterAdapter(Adapter):
             name = hashlib.sha256(name.encode()).hexdigest()
         self.channel = f"{cluster.name}:{name}"
         self._collected: dict[str, Collected] = {}
+        self._asked: dict[tuple[str, str], _Asked] = {}
         self._listening = False
+        cluster.presence.when_gone(self._node_gone)
 
     async def start(self) -> None:
         """Listen to the others."""
@@ -142,6 +158,8 @@ class ClusterAdapter(Adapter):
             bus.unsubscribe(f"{self.channel}#{presence.node}", self._heard)
             presence.answer(f"fetch {self.channel}", None)
             presence.answer(f"raise {self.channel}", None)
+        for key in list(self._asked):
+            self._forget(*key)
 
     # ---- telling the others ----
 
@@ -160,19 +178,41 @@ class ClusterAdapter(Adapter):
         """Send an event to the clients of all nodes, and return all replies."""
         if target.local:
             return await super().broadcast_with_ack(packet, target)
-        collected = Collected(target.timeout)
-        collected.nodes(1 + len(self.cluster.presence.nodes))
+        nodes = self.cluster.presence.nodes
+        collected = Collected(target.timeout, ["", *nodes])
         number = secrets.token_urlsafe(12)
         self._collected[number] = collected
+        loop = asyncio.get_running_loop()
+        patience = loop.call_later(self.cluster.timeout, self._do_without, collected)
         try:
             written = self._written(packet)
-            self._tell("event", ack=number, **written, **_fields(target))
+            written.update(_fields(target), ack=number, timeout=target.timeout)
+            self._tell("event", **written)
             packet.id = self.namespace.next_id()
             collected.expect(self.deliver(packet, target, collected))
-            return await collected.future
+            replies = await collected.future
+        except BaseException:
+            with contextlib.suppress(EnvelopeError):
+                self._tell("forget", ack=number)
+            raise
         finally:
+            patience.cancel()
             del self._collected[number]
             self.forget_acks(packet.id)
+        return replies
+
+    def _do_without(self, collected: Collected) -> None:
+        """Wait no longer for nodes that have not heard of an event, as it seems."""
+        for node in tuple(collected.silent):
+            collected.gone(node)
+
+    def _node_gone(self, node: str) -> None:
+        """Wait for nothing from a node, nor for it."""
+        for collected in tuple(self._collected.values()):
+            collected.gone(node)
+        for key in list(self._asked):
+            if key[0] == node:
+                self._forget(*key)
 
     def add_sockets(self, target: Target, rooms: frozenset[str]) -> None:
         """Have clients of all nodes join rooms."""
@@ -197,16 +237,36 @@ class ClusterAdapter(Adapter):
         found = await super().fetch_sockets(target)
         if target.local:
             return found
-        answers = await self.cluster.presence.ask(
-            f"fetch {self.channel}",
-            _fields(target),
-            timeout=self.cluster.timeout,
-            self_too=False,
-        )
-        for node in answers.missing:
-            logger.warning("node %s has not said which clients it has", node)
-        for described in answers.answers.values():
-            found += [RemoteSocket(self, each) for each in described]
+        presence, what = self.cluster.presence, f"fetch {self.channel}"
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.cluster.timeout
+        asked: dict[str, str] = dict.fromkeys(presence.nodes, "")  # node -> last id
+        while asked:
+            pages = await asyncio.gather(
+                *(
+                    presence.ask(
+                        what,
+                        {**_fields(target), "after": after},
+                        timeout=max(0.0, deadline - loop.time()),
+                        nodes=nodes,
+                    )
+                    for after, nodes in _by_value(asked).items()
+                )
+            )
+            asked = {}
+            for answers in pages:
+                failed = {**answers.failed, **dict.fromkeys(answers.missing, "silence")}
+                for node, page in answers.answers.items():
+                    try:
+                        sockets, more = remote_sockets(self, page)
+                    except (LookupError, TypeError) as exc:
+                        failed[node] = repr(exc)
+                        continue
+                    found += sockets
+                    if more:
+                        asked[node] = sockets[-1].id
+                for node, why in failed.items():
+                    logger.warning("which clients node %s has: %s", node, why)
         return found
 
     async def server_count(self) -> int:
@@ -250,20 +310,22 @@ class ClusterAdapter(Adapter):
     def _take(self, node: str, kind: str, fields: dict[str, Any]) -> None:
         """Do what another node has told."""
         if kind == "event":
-            self._event(node, self._read(fields), _target(fields), fields["ack"])
+            self._event(node, fields)
         elif kind == "count":
             collected = self._collected.get(fields["ack"])
             if collected is not None:
-                collected.expect(fields["count"])
+                collected.expect(max(0, fields["count"]), node)
         elif kind == "ack":
             collected = self._collected.get(fields["ack"])
             if collected is not None:
                 if fields["text"] is None and fields["octets"] is None:
-                    collected.fail()
+                    collected.fail(node)
                 else:
-                    collected(*self._read(fields).data[1:])
+                    collected.reply(node, self._read(fields).data[1:])
+        elif kind == "forget":
+            self._forget(node, fields["ack"])
         elif kind == "join":
-            super().add_sockets(_target(fields), frozenset(fields["names"]))
+            self._join(_target(fields), fields["names"])
         elif kind == "leave":
             super().del_sockets(_target(fields), frozenset(fields["names"]))
         elif kind == "disconnect":
@@ -273,26 +335,59 @@ class ClusterAdapter(Adapter):
             self.namespace.server.tasks.start(raising)
 
     def _read(self, fields: dict[str, Any]) -> Packet:
-        decoder = self.namespace.server.parser.decoder()
-        text = fields["text"]
-        messages = [*([] if text is None else [text]), *(fields["octets"] or ())]
+        text, octets = fields["text"], fields["octets"] or []
+        parser = self.namespace.server.parser
+        if isinstance(parser, JSONParser):  # its limit is for what clients send
+            decoder: Decoder = JSONDecoder(parser.loads, len(octets))
+        else:
+            decoder = parser.decoder()
         packet = None
-        for message in messages:
+        for message in [*([] if text is None else [text]), *octets]:
             packet = decoder.feed(message)
         if packet is None or packet.type != EVENT:
             raise PacketError("not one event")
         packet.namespace = self.namespace.name
         return packet
 
-    def _event(
-        self, node: str, packet: Packet, target: Target, ack: str | None
-    ) -> None:
+    def _join(self, target: Target, rooms: list[str]) -> None:
+        """Have clients of this node join rooms, as far as they may."""
+        for socket in self.sockets(target):
+            try:
+                socket.join(*rooms)
+            except TooManyRooms as exc:  # noqa: PERF203 - of one of them
+                logger.warning("%r: %s", socket, exc)
+
+    def _event(self, node: str, fields: dict[str, Any]) -> None:
+        """Deliver what another node has emitted."""
+        packet, target = self._read(fields), _target(fields)
+        ack, timeout = fields["ack"], fields["timeout"]
         if ack is None:
             self.deliver(packet, target)
             return
+        if (node, ack) in self._asked:
+            raise PacketError("an event that came before")
         packet.id = self.namespace.next_id()
-        count = self.deliver(packet, target, _Reply(self, node, ack))
+        reply = _Reply(self, node, ack)
+        count = self.deliver(packet, target, reply)
         self._tell("count", node, ack=ack, count=count)
+        reply.owed += count
+        if reply.owed <= 0:
+            return
+        timer = None
+        if timeout is not None:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(timeout + SLACK_S, self._forget, node, ack)
+        self._asked[node, ack] = _Asked(packet.id, timer)
+        if len(self._asked) > MAX_ASKED:
+            self._forget(*next(iter(self._asked)))
+
+    def _forget(self, node: str, ack: str) -> None:
+        """Wait for the clients of this node no longer."""
+        asked = self._asked.pop((node, ack), None)
+        if asked is not None:
+            if asked.timer is not None:
+                asked.timer.cancel()
+            self.forget_acks(asked.number)
 
     def reply(self, node: str, ack: str, values: tuple[Any, ...] | None) -> None:
         """Hand the reply of a client to the node that waits for it."""
@@ -300,35 +395,76 @@ class ClusterAdapter(Adapter):
         if values is not None:
             packet = Packet(EVENT, self.namespace.name, ["ack", *values])
             written = self._written(packet)
-        with contextlib.suppress(EnvelopeError):  # too long: as good as none
+        try:
             self._tell("ack", node, ack=ack, **written)
+        except EnvelopeError as exc:
+            logger.warning("a reply cannot be passed on: %s", exc)
+            self._tell("ack", node, ack=ack)
 
-    def _fetched(self, node: str, body: Any) -> list[dict[str, Any]]:
-        """Answer which clients are here."""
+    def replied(self, node: str, ack: str) -> None:
+        """Take that all clients of this node have replied."""
+        asked = self._asked.pop((node, ack), None)
+        if asked is not None and asked.timer is not None:
+            asked.timer.cancel()
+
+    def _fetched(self, node: str, body: Any) -> dict[str, Any]:
+        """Answer which clients are here, as many as go into one message."""
         target = _target({name: body.get(name) for name in _TARGET})
-        return [description_of(socket) for socket in self.sockets(target)]
+        after, most = body["after"], self.cluster.codec.max_size // 2
+        sockets = [socket for socket in self.sockets(target) if socket.id > after]
+        sockets.sort(key=lambda socket: socket.id)
+        found: list[dict[str, Any]] = []
+        for socket in sockets:
+            described = description_of(socket)
+            most -= len(json.dumps(described, ensure_ascii=False).encode())
+            if found and most < 0:
+                break
+            found.append(described)
+        return {"sockets": found, "more": len(found) < len(sockets)}
 
     async def _raised(self, node: str, body: Any) -> Any:
         """Answer an event of another node."""
         return await self.namespace.raised(body[0], body[1])
 
 
-class _Reply:
-    """A client's reply, on its way to the node that waits for it."""
+class _Asked(NamedTuple):
+    """An event of another node that clients of this one have to acknowledge."""
 
-    __slots__ = ("_ack", "_adapter", "_node")
+    number: int
+    timer: asyncio.TimerHandle | None
+
+
+class _Reply:
+    """The replies of clients of this node, on their way to the node that waits."""
+
+    __slots__ = ("_ack", "_adapter", "_node", "owed")
 
     def __init__(self, adapter: ClusterAdapter, node: str, ack: str) -> None:
         self._adapter = adapter
         self._node = node
         self._ack = ack
+        self.owed = 0
 
     def __call__(self, *values: Any) -> None:
-        self._adapter.reply(self._node, self._ack, values)
+        self._pass_on(values)
 
     def fail(self) -> None:
-        """Tell that there will be none."""
-        self._adapter.reply(self._node, self._ack, None)
+        """Tell that a client will send none."""
+        self._pass_on(None)
+
+    def _pass_on(self, values: tuple[Any, ...] | None) -> None:
+        self.owed -= 1
+        if not self.owed:
+            self._adapter.replied(self._node, self._ack)
+        self._adapter.reply(self._node, self._ack, values)
+
+
+def _by_value(table: dict[str, str]) -> dict[str, list[str]]:
+    """Return the keys of each value."""
+    found: dict[str, list[str]] = {}
+    for key, value in table.items():
+        found.setdefault(value, []).append(key)
+    return found
 
 
 def _fields(target: Target) -> dict[str, Any]:

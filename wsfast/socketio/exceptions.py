@@ -12,6 +12,7 @@ __all__ = [
     "ConnectionError",
     "ConnectionRefusedError",
     "Disconnected",
+    "NodeGone",
     "SocketIOError",
     "TooManyRooms",
 ]
@@ -83,6 +84,24 @@ class AckTimeout(SocketIOError, TimeoutError):  # noqa: N818
     def __init__(self, text: str, responses: list[Any] | None = None) -> None:
         super().__init__(text)
         self.responses = responses or []
+
+
+class NodeGone(SocketIOError, builtins.ConnectionError):  # noqa: N818
+    """
+    Nodes have gone, or fell silent, while acknowledgements of their clients were due.
+
+    Attributes:
+        nodes: Their IDs.
+        responses: What clients of other nodes have said.
+
+    """
+
+    reason_code = "node_gone"
+
+    def __init__(self, nodes: list[str], responses: list[Any]) -> None:
+        super().__init__(f"no acknowledgements of the clients of {', '.join(nodes)}")
+        self.nodes = nodes
+        self.responses = responses
 
 
 class TooManyRooms(SocketIOError, RuntimeError):  # noqa: N818

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .adapter import Adapter
     from .socket import Socket
 
-__all__ = ["RemoteSocket", "description_of"]
+__all__ = ["RemoteSocket", "description_of", "remote_sockets"]
 
 
 def description_of(socket: Socket) -> dict[str, Any]:
@@ -48,6 +48,20 @@ def _holds(value: Any) -> bool:
     except (TypeError, ValueError, RecursionError):
         return False
     return True
+
+
+def remote_sockets(adapter: Adapter, page: Any) -> tuple[list[RemoteSocket], bool]:
+    """
+    Return the clients that another node has told of, and whether it has more.
+
+    Raises:
+        TypeError, LookupError: It has told something else.
+
+    """
+    found = [RemoteSocket(adapter, told) for told in page["sockets"]]
+    if not all(type(s.id) is str and type(s.data) is dict for s in found):
+        raise TypeError("a client without an id or data")
+    return found, bool(found and page["more"])
 
 
 class RemoteSocket:
