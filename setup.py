@@ -15,6 +15,7 @@ from pathlib import Path
 from setuptools import Extension, setup
 from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.errors import CCompilerError, PlatformError
 
 PURE = bool(os.environ.get("WSFAST_PURE")) or sys.implementation.name != "cpython"
@@ -98,6 +99,20 @@ class BuildCore(build_clib):
             super().run()
 
 
+class BuildModules(build_py):
+    """Adds the C headers, for those who cimport the engine: `wsfast.get_include()`."""
+
+    def run(self):
+        """Copy the modules, then what their .pxd files include."""
+        super().run()
+        if PURE or self.editable_mode:
+            return
+        folder = Path(self.build_lib, "wsfast", "include")
+        self.mkpath(str(folder))
+        for header in sorted(Path("csrc").glob("*.h")):
+            self.copy_file(str(header), str(folder / header.name))
+
+
 class BuildExtensions(build_ext):
     """Runs Cython only when something is built: metadata needs none."""
 
@@ -159,5 +174,9 @@ def extensions() -> list[Extension]:
 setup(
     ext_modules=[] if PURE else extensions(),
     libraries=[] if PURE else [core()],
-    cmdclass={"build_clib": BuildCore, "build_ext": BuildExtensions},
+    cmdclass={
+        "build_clib": BuildCore,
+        "build_ext": BuildExtensions,
+        "build_py": BuildModules,
+    },
 )

@@ -18,6 +18,7 @@ if pure_wanted():
     use_sources()
 
 if TYPE_CHECKING:
+    from ._include import get_include
     from .accelerate import this as accelerate
     from .asyncio import (
         ClientConnection,
@@ -130,6 +131,7 @@ __all__ = [
     "encode_event",
     "encode_frame",
     "encode_header",
+    "get_include",
     "is_valid_utf8",
     "is_websocket",
     "mask",
@@ -141,6 +143,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "_include": "get_include",
     "asyncio": "ClientConnection Connection Listener Prepared Reconnecting "
     "ReconnectingThread Server ServerConnection basic_auth broadcast connect serve "
     "unix_connect unix_serve",
