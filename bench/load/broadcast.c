@@ -1,10 +1,9 @@
-/* broadcast.c -- broadcasts: one connection sends, all get it, one of them does not
- * read.
+/* broadcast.c -- broadcasts: one connection sends, and all get it.
  *
  * `depth` messages are on their way at a time; the sender sends the next one when all
- * that read have got the one before. The one that does not read has a small buffer, so
- * that the server soon has to do something about it; whatever it does, closing the
- * connection included, is right. */
+ * that read have got the one before. With --stalled one of them does not read, and has
+ * a small buffer, so that the server soon has to do something about it; whatever it
+ * does, closing the connection included, is right. */
 #define _GNU_SOURCE
 #include "load.h"
 #include "opening.h"
@@ -18,7 +17,8 @@
 
 enum {
     READ_SIZE = 1 << 16,
-    EVENTS = 512
+    EVENTS = 512,
+    OPENING = 64 /* opening handshakes at a time */
 };
 
 typedef struct reader {
@@ -74,32 +74,63 @@ static void take(reader *r)
     }
 }
 
+static void take_some(void)
+{
+    struct epoll_event events[EVENTS];
+    const int n = epoll_wait(epfd, events, EVENTS, opt.sleep ? 10 : 0);
+
+    for (int i = 0; i < n; i++)
+        take(events[i].data.ptr);
+}
+
 static void run(double seconds)
 {
     const uint64_t until = wire_now_ns() + (uint64_t)(seconds * 1e9);
-    struct epoll_event events[EVENTS];
 
     while (wire_now_ns() < until) {
-        const int n = epoll_wait(epfd, events, EVENTS, opt.sleep ? 10 : 0);
-
-        for (int i = 0; i < n; i++)
-            take(events[i].data.ptr);
+        take_some();
         while (sent_messages * in.frame * count < /* so many have come to all */
                total_octets + (uint64_t)opt.depth * in.frame * count)
             send_next();
     }
 }
 
-void load_broadcast(void)
+/* Open readers[from, to): connected, greeted, in the epoll set if they read. */
+static void open_some(unsigned from, unsigned to)
 {
     const int small = 4096;
+    tls *t = NULL; /* there is none */
+
+    for (unsigned i = from; i < to; i++)
+        readers[i].fd = opening_request(i, &t);
+    for (unsigned i = from; i < to; i++) {
+        struct epoll_event e = {.events = EPOLLIN, .data.ptr = &readers[i]};
+
+        opening_finish(readers[i].fd, t);
+        if (i == count) /* nobody reads from this one */
+            setsockopt(readers[i].fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        else if (epoll_ctl(epfd, EPOLL_CTL_ADD, readers[i].fd, &e) != 0)
+            wire_die("epoll_ctl");
+    }
+}
+
+/* Take what is on its way, so that the server has none of it for the next run. */
+static void finish(void)
+{
+    const uint64_t until = wire_now_ns() + 10000000000u;
+
+    while (total_octets < sent_messages * in.frame * count && wire_now_ns() < until)
+        take_some();
+}
+
+void load_broadcast(void)
+{
     stream_form form = opt.form;
     uint64_t octets;
-    tls *t;
 
     if (opt.connections < 2 || opt.depth > 64 || opt.tls || opt.deflate != NULL)
         exit(2);
-    count = opt.connections - 1;
+    count = opt.connections - (opt.stalled ? 1 : 0);
     epfd = epoll_create1(EPOLL_CLOEXEC);
     readers = calloc(opt.connections, sizeof *readers);
     if (epfd < 0 || readers == NULL)
@@ -108,19 +139,13 @@ void load_broadcast(void)
     form.masked = true;
     out = stream_new(&form, 1);
     form.masked = false;
+    form.before = opt.back[0] != NULL ? opt.back[0] : form.before;
+    form.after = opt.back[1] != NULL ? opt.back[1] : form.after;
     in = stream_new(&form, 1);
     if (out.is_long)
         exit(2);
-    for (unsigned i = 0; i < opt.connections; i++) {
-        struct epoll_event e = {.events = EPOLLIN, .data.ptr = &readers[i]};
-
-        readers[i].fd = opening_request(i, &t);
-        opening_finish(readers[i].fd, t);
-        if (i == count) /* nobody reads from this one */
-            setsockopt(readers[i].fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-        else if (epoll_ctl(epfd, EPOLL_CTL_ADD, readers[i].fd, &e) != 0)
-            wire_die("epoll_ctl");
-    }
+    for (unsigned i = 0; i < opt.connections; i += OPENING)
+        open_some(i, i + OPENING < opt.connections ? i + OPENING : opt.connections);
     run(opt.warmup_s);
 
     measuring = true;
@@ -128,4 +153,5 @@ void load_broadcast(void)
     load_begin();
     run(opt.seconds);
     load_report((double)(total_octets - octets) / (double)in.frame, &latency);
+    finish();
 }

@@ -26,6 +26,8 @@ class Case:
     payload: Payload = "text"
     #: frames that each message comes in
     fragments: int = 1
+    #: one of the connections that a broadcast goes to does not read
+    stalled: bool = False
     #: the target that ratios refer to
     reference: str = "floor"
     #: the least that a round lasts, where too few messages would pass otherwise
@@ -141,6 +143,14 @@ _CASES += [
         "broadcast of 64 B to 1,000, one of whom does not read",
         kind="broadcast",
         connections=1000,
+        stalled=True,
+        reference="floor-broadcast",
+    ),
+    Case(
+        "broadcast200",
+        "broadcast of 64 B to 200",
+        kind="broadcast",
+        connections=200,
         reference="floor-broadcast",
     ),
 ]
@@ -187,6 +197,43 @@ _CASES += [
         ("sockjs", "SockJS", "sockjs-node"),
     ]
     for name, more, depth in [("64", "", 1), ("64x16", ", 16 in flight", 16)]
+]
+_CASES += [
+    Case(
+        f"room{name}",
+        f"Socket.IO: an event of 64 B to a room of {title}",
+        kind="broadcast",
+        connections=connections,
+        depth=depth,
+        payload="letters",
+        dialect="socketio",
+        reference="socketio-node",
+        setup_s=connections / 2000,
+        min_seconds=min_seconds,
+    )
+    for name, title, connections, depth, min_seconds in [
+        ("200", "200", 200, 1, 0.0),
+        ("200x16", "200, 16 in flight", 200, 16, 0.0),
+        ("10000", "10,000", 10_000, 1, 1.5),
+    ]
+]
+_CASES += [
+    Case(
+        f"memory-{dialect}",
+        f"idle connections, {title}",
+        kind="memory",
+        figure="memory",
+        connections=3334,
+        payload="letters",
+        dialect=dialect,
+        reference=f"{dialect}-node",
+        setup_s=6.0,
+        most_rounds=2,
+    )
+    for dialect, title in [
+        ("engineio", "Engine.IO"),
+        ("socketio", "Socket.IO, in one room"),
+    ]
 ]
 _CASES += [
     Case(

@@ -4,7 +4,7 @@
  *          [--pid P] [--core N] [--kind KIND] [--fragments N] [--raw] [--tls]
  *          [--deflate PARAMETERS] [--path PATH] [--expect TEXT | --say TEXT]...
  *          [--before TEXT] [--after TEXT] [--back-before TEXT] [--back-after TEXT]
- *          [--sleep] [--storm | --idle | --broadcast]
+ *          [--sleep] [--storm | --idle | --broadcast [--stalled]]
  *
  * One thread that spins on its epoll, so that the server never pays for waking it.
  * Prints one JSON object. --pid is the server, whose CPU time is read at both ends of
@@ -124,6 +124,7 @@ enum {
     RAW,
     TLS,
     SLEEP,
+    STALLED,
     STORM,
     IDLE,
     BROADCAST
@@ -151,6 +152,7 @@ static const struct option options[] = {{"host", 1, NULL, HOST},
                                         {"raw", 0, NULL, RAW},
                                         {"tls", 0, NULL, TLS},
                                         {"sleep", 0, NULL, SLEEP},
+                                        {"stalled", 0, NULL, STALLED},
                                         {"storm", 0, NULL, STORM},
                                         {"idle", 0, NULL, IDLE},
                                         {"broadcast", 0, NULL, BROADCAST},
@@ -226,6 +228,9 @@ static void option(int o)
         break;
     case SLEEP:
         opt.sleep = true;
+        break;
+    case STALLED:
+        opt.stalled = true;
         break;
     case STORM:
         mode = load_storm;

@@ -19,6 +19,7 @@ class Dialect:
         after: What is behind it.
         back_before: The same of what comes back, if that is something else.
         back_after: And behind it.
+        room: What is in front of each payload that is for everybody, both ways.
 
     """
 
@@ -28,10 +29,12 @@ class Dialect:
     after: str = ""
     back_before: str | None = None
     back_after: str | None = None
+    room: str = ""
 
-    def options(self) -> list[str]:
+    def options(self, broadcast: bool = False) -> list[str]:
         """Return the load client's options for it."""
-        found = ["--path", self.path, "--before", self.before, "--after", self.after]
+        before = self.room if broadcast else self.before
+        found = ["--path", self.path, "--before", before, "--after", self.after]
         for kind, text in self.steps:
             found += [f"--{kind}", text]
         if self.back_before is not None:
@@ -41,7 +44,8 @@ class Dialect:
         return found
 
 
-#: dialect -> its octets; a server of one echoes every message, or event "echo"
+#: dialect -> its octets; a server of one echoes every message, or event "echo", and
+#: sends event "all" to a room that all are in
 DIALECTS = {
     "engineio": Dialect(
         path="/engine.io/?EIO=4&transport=websocket",
@@ -53,6 +57,7 @@ DIALECTS = {
         steps=(("expect", "0{"), ("say", "40"), ("expect", "40{")),
         before='42["echo","',
         after='"]',
+        room='42["all","',
     ),
     "sockjs": Dialect(
         path="/echo/000/%u/websocket",

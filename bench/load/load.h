@@ -33,6 +33,7 @@ typedef struct load_options {
     double warmup_s, seconds;
     bool raw;            /* the same octets without WebSocket */
     bool sleep;          /* wait in epoll instead of spinning */
+    bool stalled;        /* the last connection of a broadcast does not read */
     bool tls;            /* over TLS, the certificate unchecked */
     const char *deflate; /* parameters of permessage-deflate to offer, or NULL */
     const char *path;
@@ -52,8 +53,8 @@ void load_idle(void);
 /* Handshakes: `connections` at a time are opened, closed cleanly and opened again. */
 void load_storm(void);
 
-/* Broadcasts: what the first connection sends, the server sends to all; the last one
- * does not read. A message is one that has come to one connection. */
+/* Broadcasts: what the first connection sends, the server sends to all. A message is
+ * one that has come to one connection. */
 void load_broadcast(void);
 
 /* Clocks at the beginning and at the end of the measured seconds, and the report. */

@@ -86,10 +86,11 @@ def load_command(case: Case, target: Target, port: int, core: int) -> list[str]:
     if case.deflate is not None:
         command += ["--deflate", case.deflate]
     if case.dialect:
-        command += DIALECTS[case.dialect].options()
+        command += DIALECTS[case.dialect].options(case.kind == "broadcast")
     command += ["--raw"] if target.raw else []
     command += ["--tls"] if case.tls else []
     command += [f"--{case.kind}"] if case.kind in ("storm", "broadcast") else []
+    command += ["--stalled"] if case.stalled else []
     return command
 
 

@@ -25,6 +25,8 @@ _CLIENTS = (
     "client-aiohttp",
 )
 
+_SOCKETIO = ("socketio-node", "socketio-wsfast", "socketio-python")
+
 #: the cases that matter, and the servers that matter in each
 MAIN: dict[str, tuple[str, ...]] = {
     "echo64": _MANY,
@@ -45,11 +47,15 @@ MAIN: dict[str, tuple[str, ...]] = {
     "broadcast": (
         "floor-broadcast",
         "wsfast-broadcast",
+        "wsfast-hub",
         "picows-broadcast",
         "ws-broadcast",
         "websockets-broadcast",
     ),
-    "socketio64x16": ("socketio-node", "socketio-wsfast", "socketio-python"),
+    "socketio64x16": _SOCKETIO,
+    "room200": _SOCKETIO,
+    "room200x16": _SOCKETIO,
+    "memory-socketio": _SOCKETIO[:2],
     "sockjs64x16": ("sockjs-node", "sockjs-wsfast"),
     "engineio64x16": ("engineio-node", "engineio-wsfast"),
     "conns1": ("floor", *_OURS, "picows", "websockets"),

@@ -33,8 +33,8 @@ class Target:
     #: it echoes frames, not messages: nothing that comes in fragments
     frames: bool = False
     client: bool = False
-    #: it sends what comes to all connections
-    broadcasts: bool = False
+    #: it sends what comes to all connections; None if it can do that, too
+    broadcasts: bool | None = False
     #: what it takes as an option: "tls", "deflate"
     can: frozenset[str] = frozenset()
     #: the protocol above WebSocket that it speaks, of bench.load.dialects
@@ -58,7 +58,7 @@ class Target:
         """Tell whether this is something to measure in a case."""
         return (
             self.client == (case.kind == "client")
-            and self.broadcasts == (case.kind == "broadcast")
+            and self.broadcasts in (None, case.kind == "broadcast")
             and self.dialect == case.dialect
             and not (self.raw and (case.kind == "storm" or case.deflate is not None))
             and not (self.frames and case.fragments > 1)
@@ -188,6 +188,7 @@ _BROADCASTS = [
         broadcasts=True,
     ),
     server("wsfast-broadcast", "wsfast", "broadcasts", "wsfast", broadcasts=True),
+    server("wsfast-hub", "wsfast.hub", "broadcasts", "wsfast_hub", broadcasts=True),
     server("picows-broadcast", "picows", "broadcasts", "picows", broadcasts=True),
     server(
         "websockets-broadcast",
@@ -229,6 +230,7 @@ _DIALECTS = [
         "socket.io",
         "bufferutil",
         dialect="socketio",
+        broadcasts=None,
     ),
     server(
         "socketio-wsfast",
@@ -236,6 +238,7 @@ _DIALECTS = [
         "wsfast_socketio",
         needs=("uvloop",),
         dialect="socketio",
+        broadcasts=None,
     ),
     server(
         "socketio-python",
@@ -244,6 +247,7 @@ _DIALECTS = [
         "asgi",
         needs=("socketio", "uvicorn", "uvloop"),
         dialect="socketio",
+        broadcasts=None,
     ),
     server(
         "socketio-python-wsfast",
@@ -252,6 +256,7 @@ _DIALECTS = [
         "wsfast",
         needs=("socketio", "uvicorn", "uvloop"),
         dialect="socketio",
+        broadcasts=None,
     ),
     server(
         "sockjs-wsfast",

@@ -24,6 +24,23 @@ async def wsfast(sock: socket.socket) -> object:
     return server
 
 
+async def wsfast_hub(sock: socket.socket) -> object:
+    from wsfast import Listener
+    from wsfast.asyncio import Connection, serve
+    from wsfast.hub import Hub
+
+    everybody = Hub().topic("all")
+
+    class All(Listener):
+        def on_open(self, ws: Connection) -> None:
+            everybody.subscribe(ws)
+
+        def on_message(self, ws: Connection, message: str | bytes) -> None:
+            everybody.publish(message)
+
+    return await serve(All, sock=sock, backlog=4096, compression=None)
+
+
 async def websockets(sock: socket.socket) -> object:
     from websockets.asyncio.server import ServerConnection, broadcast, serve
 
@@ -91,6 +108,7 @@ async def aiohttp(sock: socket.socket) -> object:
 
 LIBRARIES: dict[str, Callable[[socket.socket], Awaitable[object]]] = {
     "wsfast": wsfast,
+    "wsfast_hub": wsfast_hub,
     "websockets": websockets,
     "picows": picows,
     "aiohttp": aiohttp,

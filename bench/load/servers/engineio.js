@@ -5,7 +5,11 @@ const { Server } = require("engine.io");
 const { createServer, listen } = require("./_serving.js");
 
 const server = createServer();
-const engine = new Server({ transports: ["websocket"], perMessageDeflate: false });
+const engine = new Server({
+  transports: ["websocket"],
+  perMessageDeflate: false,
+  pingInterval: 3600e3,
+});
 
 engine.attach(server, { path: "/engine.io/" });
 engine.on("connection", (socket) => {

@@ -1,4 +1,4 @@
-"""Echo of event "echo" with python-socketio in uvicorn: its mode "asgi", or ours."""
+"""Events "echo" and "all" with python-socketio in uvicorn: its own mode, or ours."""
 
 from __future__ import annotations
 
@@ -20,12 +20,20 @@ WS = {"asgi": "websockets-sansio", "wsfast": "wsfast.asgi.uvicorn:WebSocketProto
 
 async def serve(sock: socket.socket) -> object:
     cls: Any = AsyncServer if args.mode == "wsfast" else socketio.AsyncServer
-    sio = cls(async_mode=args.mode, async_handlers=False)
+    sio = cls(async_mode=args.mode, async_handlers=False, ping_interval=3600)
 
     async def echo(sid: str, data: str) -> None:
         await sio.emit("echo", data, to=sid)
 
+    async def to_all(sid: str, data: str) -> None:
+        await sio.emit("all", data, room="everybody")
+
+    async def join(sid: str, environ: dict[str, Any]) -> None:
+        await sio.enter_room(sid, "everybody")
+
     sio.on("echo", echo)
+    sio.on("all", to_all)
+    sio.on("connect", join)
     config = uvicorn.Config(
         socketio.ASGIApp(sio),
         ws=WS[args.mode],

@@ -16,7 +16,7 @@ class Echo(engineio.Listener):
 
 
 async def serve(sock: socket.socket) -> object:
-    return await engineio.Server(Echo).serve(
+    return await engineio.Server(Echo, ping_interval=3600).serve(
         sock=sock, backlog=4096, compression=None, ping_interval=None
     )
 

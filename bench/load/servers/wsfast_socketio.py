@@ -1,4 +1,4 @@
-"""Echo of event "echo" with wsfast.socketio, without an ASGI server."""
+"""Events "echo" and "all" with wsfast.socketio, without an ASGI server."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ args = arguments().parse_args()
 
 
 async def serve(sock: socket.socket) -> object:
-    sio = socketio.Server()
+    sio = socketio.Server(ping_interval=3600)
 
     @sio.event
     def echo(sid: str, data: str) -> None:
         sio.emit("echo", data, to=sid)
 
+    @sio.on("all")
+    def to_all(sid: str, data: str) -> None:
+        sio.emit("all", data, to="everybody")
+
+    sio.of("/").on_connection(lambda client: client.join("everybody"))
     return await sio.serve(sock=sock, backlog=4096, ping_interval=None)
 
 
