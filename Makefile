@@ -16,7 +16,7 @@ SMOKE_SERVERS = floor,wsfast,wsfast-callback,floor-broadcast,wsfast-broadcast,so
 SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
 .PHONY: help run test test-c test-py asan fuzz leaks leaks-dbg build lint types \
-	format docs docs-links bench bench-full bench-docs bench-smoke guard guard-baseline wheel clean
+	format soak docs docs-links bench bench-full bench-docs bench-smoke guard guard-baseline wheel clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
 .DEFAULT_GOAL := build
 
@@ -51,6 +51,11 @@ asan: build $(VENV)/.have-test ## the last commit's compiled modules under Addre
 fuzz: build $(VENV)/.have-test ## MINUTES=n for each target; see tests/fuzz
 	$(MAKE) -C tests/fuzz fuzz MINUTES=$(or $(MINUTES),1)
 	$(PYTHON) -m tests.fuzz --minutes $(or $(MINUTES),1)
+
+soak: build $(VENV)/.have-bench ## MINUTES=n of mixed traffic: is anything lost or kept?
+	$(PYTHON) -m tests.soak --minutes $(or $(MINUTES),60) --output artifacts/soak; \
+		status=$$?; $(PYTHON) -m tests.soak.plot artifacts/soak/soak.json \
+		artifacts/soak/soak.svg; exit $$status
 
 leaks: build ## does anything keep references? Wants a debug interpreter
 	@$(PYTHON) -m tests.needs python3-dbg -- $(MAKE) -s leaks-dbg

@@ -81,11 +81,20 @@ class Soak:
         period_s: From one rest to the next.
         rate: Connections a second of the peers of their own make.
         seed: Of all choices.
+        cycles: Connections to open and close, at least.
 
     """
 
-    def __init__(self, minutes: float, period_s: float, rate: float, seed: int) -> None:
+    def __init__(
+        self,
+        minutes: float,
+        period_s: float,
+        rate: float,
+        seed: int,
+        cycles: int = 0,
+    ) -> None:
         self.minutes, self.period_s = minutes, period_s
+        self.least_cycles = cycles
         self.rate, self.seed = rate, seed
         self.start = time.monotonic()
         self.samples: dict[str, list[dict[str, Any]]] = {}
@@ -126,14 +135,16 @@ class Soak:
     def soak(self) -> dict[str, Any]:
         """Have traffic and rests by turns until the time is over."""
         end = self.start + self.minutes * 60
-        over = False
+        over, rests = False, 0
         while not over:
-            until = min(end, time.monotonic() + self.period_s)
+            now = time.monotonic()
+            until = now + min(max(end - now, 1.0), self.period_s)
             self.tell("go")
             while (left := until - time.monotonic()) > 0:
                 time.sleep(min(left, max(1.0, self.period_s / 6)))
                 self.look(rest=False)
-            over = until >= end
+            rests += 1
+            over = until >= end and rests > 1 and self.cycles() >= self.least_cycles
             self.tell("rest")
             self.settle()
             self.look(rest=True)
@@ -216,7 +227,8 @@ class Soak:
 def main() -> int:
     """Run a soak as the arguments say."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--minutes", type=float, default=60, help="at least")
+    parser.add_argument("--cycles", type=int, default=0, help="connections, at least")
     parser.add_argument(
         "--period", type=float, default=60, help="seconds between rests"
     )
@@ -225,7 +237,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("artifacts/soak"))
     args = parser.parse_args()
     os.nice(10)
-    report = Soak(args.minutes, args.period, args.rate, args.seed).run()
+    report = Soak(args.minutes, args.period, args.rate, args.seed, args.cycles).run()
     args.output.mkdir(parents=True, exist_ok=True)
     path = args.output / "soak.json"
     path.write_text(json.dumps(report, indent=1) + "\n")
