@@ -403,10 +403,14 @@ def parse_request(head: bytes) -> Request:
     fields = _split_fields(head[end + 2 :], count) if count else {}
     if b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0":
         raise _malformed("unsupported request body", "request_with_body")
-    if type(fields.get(b"host")) is list:
-        raise _malformed("several Host headers", "several_hosts")
+    _check_host(fields)
     request._fields = fields
     return request
+
+
+def _check_host(fields: Fields) -> None:
+    if type(fields.get(b"host")) is list:
+        raise _malformed("several Host headers", "several_hosts")
 
 
 def _version(protocol: bytes) -> str:
@@ -445,7 +449,8 @@ def parse_response(head: bytes) -> Response:
     # What concerns the body is BodyReader's.
     kept = [x for x in lines if x.partition(b":")[0].lower() not in _BODY_FIELDS]
     if kept:
-        _split_fields(b"\r\n".join(kept) + b"\r\n\r\n", len(kept))
+        fields = _split_fields(b"\r\n".join(kept) + b"\r\n\r\n", len(kept))
+        _check_host(fields)
     return Response.from_head(head, int(status), phrase.decode("latin-1"), version)
 
 
