@@ -9,7 +9,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(
-    r"(?:^<!-- example: (?P<kind>\w+) -->\n)?"
+    r"(?:^<!-- example: (?P<kind>[\w ]+) -->\n)?"
     r"^```(?P<language>\w*)\n(?P<text>.*?)^```$"
     r"(?:\n\n```text\n(?P<output>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
@@ -21,8 +21,8 @@ class Example(NamedTuple):
     An example.
 
     Attributes:
-        kind: ``server``, ``client`` (of the server before it) or ``run``; None
-            if the page does not say.
+        kind: ``server``, ``client`` (of the server before it), ``run``, ``pytest``, or
+            one that ``test_around.py`` knows; None if the page does not say.
         text: The program.
         output: What it prints; None if the page does not say.
         line: Where in the page it begins.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import signal
@@ -18,6 +19,7 @@ import pytest
 from tests.examples.pages import PAGES, ROOT, Example, commands, examples
 from tests.support.ports import free_port
 
+AROUND = ("redis server", "redis client")  # run by test_around.py
 PORT = "8765"  # what the pages say; each test takes a port of its own
 
 
@@ -70,6 +72,22 @@ def run(program: Path) -> str:
     return done.stdout
 
 
+def run_tests(program: Path) -> None:
+    """Run an example that is a file of tests."""
+    options = ["asyncio_default_fixture_loop_scope=function", "filterwarnings=error"]
+    arguments = [word for option in options for word in ("-o", option)]
+    arguments += ["-q", "-p", "pytest_asyncio.plugin", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, "-c", os.devnull, program.name],
+        cwd=program.parent,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_examples_do_what_the_page_says(page, tmp_path):
     port = 0
@@ -80,6 +98,11 @@ def test_examples_do_what_the_page_says(page, tmp_path):
                 servers.close()
                 port = free_port()
                 servers.enter_context(serving(write(example, tmp_path, port), port))
+                continue
+            if example.kind == "pytest":
+                run_tests(write(example, tmp_path, port))
+                continue
+            if example.kind in AROUND:
                 continue
             assert example.kind in ("client", "run"), f"{where}: how is it run?"
             assert run(write(example, tmp_path, port)) == (example.output or ""), where
