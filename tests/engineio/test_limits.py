@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 import wsfast
-from tests.engineio.conftest import WAIT_S, Peer, recv, url_of
+from tests.engineio.conftest import WAIT_S, Peer, Recorder, recv, url_of
 from wsfast import engineio
 from wsfast.engineio import Cookie, Prepared, connect
 
@@ -215,6 +215,59 @@ async def test_packets_keep_a_session_alive_but_once_a_ping(reactor_place):
 
 
 # ---- what is added to answers ----
+
+
+async def test_reading_is_paused_on_a_websocket(place):
+    """For longer than a heartbeat; nothing is lost."""
+    await place.start(ping_interval=0.02, ping_timeout=0.02)
+    ws = await place.connect()
+    await place.recv(ws)
+    socket, events = place.listener.socket, place.listener.events
+    socket.pause_reading()
+    socket.pause_reading()
+    for n in range(3):
+        await ws.send(f"4{n}")
+    await asyncio.sleep(0.2)
+    assert events == ["open"]
+    socket.resume_reading()
+    socket.resume_reading()
+    got = []
+    while len(got) < 3:
+        packet = await place.recv(ws)
+        if packet == "2":
+            await ws.send("3")
+        else:
+            got.append(packet)
+    assert got == ["40", "41", "42"]
+    socket.pause_reading()
+    socket.end("forced close")
+    await place.closed(ws)
+    assert not socket.paused
+
+
+async def test_reading_is_paused_in_the_middle_of_a_payload(reactor_place):
+    class Pausing(Recorder):
+        def on_message(self, data):
+            super().on_message(data)
+            self.socket.pause_reading()
+
+    await reactor_place.start(type("Pausing", (Pausing,), {"made": reactor_place.made}))
+    sid = await reactor_place.open()
+    socket, events = reactor_place.listener.socket, reactor_place.listener.events
+    posting = asyncio.ensure_future(
+        reactor_place.post(reactor_place.target(sid), "4a\x1e4b\x1e4c")
+    )
+    await reactor_place.poll(sid)  # "a" has come
+    await asyncio.sleep(0.05)
+    assert events == ["open", "a"]
+    assert not posting.done()
+    socket.resume_reading()
+    await reactor_place.poll(sid)
+    assert events == ["open", "a", "b"]
+    again = await reactor_place.post(reactor_place.target(sid), "4d")
+    assert again.status_code == 400  # one request at a time
+    assert (await posting).status_code == 200
+    assert events == ["open", "a", "b", ("close", "transport error")]
 
 
 async def test_http_compression(reactor_place):

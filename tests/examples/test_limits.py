@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.examples.pages import ROOT
-from wsfast import engineio
+from wsfast import engineio, socketio
 from wsfast.asyncio.client import connect
 from wsfast.asyncio.reconnecting import Reconnecting
 from wsfast.asyncio.server import Server
@@ -127,6 +127,35 @@ def test_page_of_engineio_and_code_agree():
             if name.startswith(("max_", "ping_", "write_")) or name.endswith("_timeout")
         }
         assert limits <= set(told)
+
+
+# ---- docs/socketio.md ----
+
+
+def test_page_of_socketio_and_code_agree():
+    page = (ROOT / "docs" / "socketio.md").read_text(encoding="utf-8")
+    server, _, client = page.partition("\n## Clients\n")
+    recovery, _, server = server.partition("\n## Options\n")
+    recovery = recovery.partition("| `ConnectionStateRecovery(")[2]
+    of_client = {
+        name: parameter.default
+        for function in (socketio.ClientSocket, socketio.Manager)
+        for name, parameter in inspect.signature(function).parameters.items()
+    }
+    of_server = {
+        name: parameter.default
+        for name, parameter in inspect.signature(socketio.Server).parameters.items()
+    }
+    kept = socketio.ConnectionStateRecovery()._asdict()
+    for text, defaults in (
+        (server, of_server),
+        (client, of_client),
+        (recovery, kept),
+    ):
+        told = dict(options(text))
+        assert {name for name in defaults if name.startswith("max_")} <= set(told)
+        for name, expected in told.items():
+            assert defaults[name] == expected, name
 
 
 # ---- docs/sockjs.md ----

@@ -469,6 +469,51 @@ async def test_leaving_while_being_let_in(place):
     assert not sio.of("/a")._waiting
 
 
+@pytest.mark.parametrize(
+    ("between", "always_connect"), [([], False), (["1"], False), (["1"], True)]
+)
+async def test_coming_again_while_being_let_in(place, between, always_connect):
+    """JavaScript's client says CONNECT twice after ``disconnect()``, ``connect()``."""
+    sio = with_echo(always_connect=always_connect)
+    begun, go_on, left = [], asyncio.Event(), []
+
+    @sio.use
+    async def middleware(socket):
+        begun.append(socket)
+        await go_on.wait()
+
+    sio.on("disconnect", left.append)
+    await place.start(sio)
+    raw = await place.raw()
+    await raw.send("0")
+    await until(lambda: begun)
+    await raw.send(*between, '0{"n":2}')
+    await until(lambda: len(begun) == 2)
+    go_on.set()
+    if always_connect:
+        assert (await raw.recv())[:2] == "0{"
+    sid = json.loads((await raw.recv())[1:])["sid"]
+    assert await raw.call("echo", 1) == [1]
+    (socket,) = sio.of("/").sockets.values()
+    assert socket is begun[1]
+    assert socket.id == sid
+    assert socket.handshake.auth == {"n": 2}
+    assert left == ([begun[0].id] if always_connect else [])
+
+
+async def test_leaving_before_anything_was_asked(place):
+    sio = with_echo()
+    asked = []
+    sio.of("/a").use(asked.append)
+    await place.start(sio)
+    raw, _ = await place.client()
+    raw.ws.send("40/a,")
+    raw.ws.send("41/a,")  # in the same pass, most likely
+    assert await raw.call("echo", 1) == [1]
+    assert not sio.of("/a").sockets
+    assert not sio.of("/a")._waiting
+
+
 async def test_msgpack_on_the_wire(place):
     parser = socketio.parser_of("msgpack")
     sio = with_echo(parser="msgpack")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ..attach.asgi import AsgiConnection
@@ -88,6 +89,25 @@ class _Events(AsgiConnection):
         super().__init__(*arguments)
         self.transport = transport
         self.was_high = False
+        self._reader: asyncio.Future[None] | None = None
+
+    def pause_reading(self) -> None:
+        """Take no more messages until :meth:`resume_reading`."""
+        if self._reader is None:
+            self._reader = self._loop.create_future()
+
+    def resume_reading(self) -> None:
+        """Undo :meth:`pause_reading`."""
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(None)
+
+    async def recv(self) -> str | bytes:
+        """Receive a message; while reading is paused, keep it."""
+        message = await super().recv()
+        while self._reader is not None:
+            await self._reader
+        return message
 
     def _put(self, event: dict[str, Any], size: int) -> Any:
         result = super()._put(event, size)

@@ -166,6 +166,10 @@ async def _take(exchange: Exchange, socket: Socket) -> None:
     socket.posting = True
     try:
         body = await exchange.body(server.max_body)
+        for packet in decode_payload(body, server.max_packets):
+            if socket.paused:
+                await socket.wait_readable()
+            _received(socket, packet)
     except BodyTooBig:
         if exchange.http_version.startswith("1"):  # the rest will not be read
             cors.append(("connection", "close"))
@@ -174,16 +178,15 @@ async def _take(exchange: Exchange, socket: Socket) -> None:
     except ClientGone:
         socket.end("transport error", "data request connection closed prematurely")
         return
-    finally:
-        socket.posting = False
-    try:
-        packets = decode_payload(body, server.max_packets)
-        for packet in packets:
-            _received(socket, packet)
     except BadPacket as exc:
         socket.end("parse error", str(exc))
         await exchange.respond(400, fields=cors)
         return
+    except asyncio.CancelledError:  # the server ends
+        socket.end("transport close")
+        raise
+    finally:
+        socket.posting = False
     await _respond(exchange, socket, [("content-type", "text/html")], b"ok")
 
 

@@ -44,6 +44,7 @@ class Socket(Sending):
         request: As given.
         posting: A request brings packets.
         upgrade: The attempt to change to a WebSocket, while there is one.
+        paused: No more packets are taken, by :meth:`pause_reading`.
         watched: :meth:`heard` is to be told of the next packet.
 
     """
@@ -52,8 +53,10 @@ class Socket(Sending):
         "_deadline",
         "_flush_due",
         "_poll",
+        "_reader",
         "_waits",
         "id",
+        "paused",
         "posting",
         "request",
         "server",
@@ -68,6 +71,8 @@ class Socket(Sending):
         self.request = request
         self.upgrade: Upgrade | None = None
         self.posting = False
+        self.paused = False
+        self._reader: asyncio.Future[None] | None = None
         self._poll: Poll | None = None
         self._flush_due = False
         self._waits = False  # for a pong
@@ -89,6 +94,39 @@ class Socket(Sending):
         if self.websocket is None:
             return self._poll is not None and not self._queue
         return self._has_room
+
+    # ---- reading ----
+
+    def pause_reading(self) -> None:
+        """
+        Take no more from the client until :meth:`resume_reading`.
+
+        What it sends meanwhile waits at its end, or on its way. Its heartbeat counts as
+        answered for so long.
+        """
+        if self.state == OPEN and not self.paused:
+            self.paused = True
+            if self.websocket is not None:
+                self.websocket.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Undo :meth:`pause_reading`."""
+        if not self.paused:
+            return
+        self.paused = False
+        if self._waits:
+            self._deadline = self.server.wheel.time() + self.server.ping_timeout
+        if self.websocket is not None:
+            self.websocket.resume_reading()
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(None)
+
+    async def wait_readable(self) -> None:
+        """Have the packets of one request wait until reading goes on, or has ended."""
+        while self.paused:
+            self._reader = self.server.loop.create_future()
+            await self._reader
 
     # ---- polling ----
 
@@ -151,6 +189,8 @@ class Socket(Sending):
         self.upgrade = None
         self.release_poll()
         self._move_queue(websocket)
+        if self.paused:
+            websocket.pause_reading()
         if self.state == CLOSING:
             self.end(self._close_reason)
 
@@ -186,6 +226,8 @@ class Socket(Sending):
                     self.websocket.send(PING)
             else:
                 self.queue_packet(PING)
+        elif self.paused:  # its pong may wait to be read
+            self._deadline = now + self.server.ping_timeout
         elif now + 0.0005 >= self._deadline:
             self.end("ping timeout", code=1011)
             return 0.0
@@ -206,6 +248,7 @@ class Socket(Sending):
         if self.websocket is not None:
             self.end(reason)
             return
+        self.resume_reading()
         self.state = CLOSING
         self._close_reason = reason
         wheel = self.server.wheel
@@ -232,6 +275,7 @@ class Socket(Sending):
         """
         if self.state == CLOSED:
             return
+        self.resume_reading()
         self.state = CLOSED
         self._close_reason = reason
         self.server.session_ended(self)

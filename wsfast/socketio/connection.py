@@ -7,19 +7,43 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConnectionClosed
-from .packet import CONNECT, CONNECT_ERROR, DISCONNECT, Packet, PacketError
+from ._pacing import Paced
+from .packet import ACK, CONNECT, CONNECT_ERROR, DISCONNECT, Packet, PacketError
 from .targets import DONE
 
 if TYPE_CHECKING:
     from .server import Server
     from .socket import Socket
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Entering"]
 
 logger = logging.getLogger("wsfast.socketio")
 
 
-class Connection:
+class Entering:
+    """
+    A client's wish to be let into a namespace, while that is being decided.
+
+    Attributes:
+        socket: The client there, once there is one.
+        left: It has taken the wish back.
+
+    """
+
+    __slots__ = ("left", "socket")
+
+    def __init__(self) -> None:
+        self.socket: Socket | None = None
+        self.left = False
+
+    def leave(self, reason: str) -> None:
+        """Take the wish back."""
+        self.left = True
+        if self.socket is not None:
+            self.socket.closed(reason)
+
+
+class Connection(Paced):
     """
     What Engine.IO's session calls.
 
@@ -30,20 +54,29 @@ class Connection:
     Attributes:
         engine: As given.
         sockets: Namespace -> the client there, if it has been let in.
-        pending: Namespace -> the client there, while that is being decided.
+        pending: Namespace -> the wish to be let in, while that is being decided.
 
     """
 
-    __slots__ = ("_closed", "_feed", "_timer", "engine", "pending", "server", "sockets")
+    __slots__ = (
+        "_attached",
+        "_closed",
+        "_feed",
+        "_timer",
+        "pending",
+        "server",
+        "sockets",
+    )
 
     def __init__(self, server: Server, engine: Any) -> None:
+        super().__init__(engine, server.tasks, server.pace)
         self.server = server
-        self.engine = engine
         self.sockets: dict[str, Socket] = {}
-        self.pending: dict[str, Socket | None] = {}
+        self.pending: dict[str, Entering] = {}
         self._feed = server.parser.decoder().feed
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._attached = 0  # octets of a packet that is not complete
 
     # ---- what Engine.IO calls ----
 
@@ -62,7 +95,14 @@ class Connection:
             self._fail(str(exc))
             return
         if packet is None:
-            return
+            self._attached = len(data) + (0 if type(data) is str else self._attached)
+        elif self._crowded and packet.type != ACK:
+            self.keep(packet, len(data) + (0 if type(data) is str else self._attached))
+        else:
+            self.take(packet)
+
+    def take(self, packet: Packet) -> None:
+        """Take a packet whose turn it is."""
         socket = self.sockets.get(packet.namespace)
         kind = packet.type
         if socket is not None and kind != CONNECT and kind != CONNECT_ERROR:
@@ -82,14 +122,16 @@ class Connection:
             return
         self._closed = True
         self._stop_timer()
+        waited = self.forget_backlog()
+        if waited:
+            logger.warning("%r has gone before %d of its packets", self.engine, waited)
         if self.server.closing and reason == "forced close":
             reason = "server shutting down"
         for socket in list(self.sockets.values()):
             socket.closed(reason)
         self.sockets.clear()
-        for pending in list(self.pending.values()):
-            if pending is not None:
-                pending.closed(reason)
+        for entering in list(self.pending.values()):
+            entering.leave(reason)
         self.pending.clear()
 
     # ---- sending ----
@@ -134,20 +176,35 @@ class Connection:
         self.sockets[socket.namespace.name] = socket
         self._stop_timer()
 
+    def left(self, socket: Socket) -> None:
+        """Forget a socket that has left its namespace."""
+        name = socket.namespace.name
+        if self.sockets.get(name) is socket:
+            del self.sockets[name]
+
+    def forget(self, name: str, entering: Entering) -> None:
+        """Forget a wish that is decided, unless there is another one since."""
+        if self.pending.get(name) is entering:
+            del self.pending[name]
+
     def _other(self, packet: Packet, socket: Socket | None) -> None:
         """Take what is not for a client that is in a namespace."""
         name = packet.namespace
-        if packet.type == CONNECT and socket is None and name not in self.pending:
+        entering = self.pending.get(name)
+        if packet.type == CONNECT and socket is None:
+            if entering is not None:  # it has left in between, and may not have said so
+                self.forget(name, entering)
+                entering.leave("client namespace disconnect")
             most = self.server.max_namespaces_per_conn
             if len(self.sockets) + len(self.pending) >= most:
                 self.refuse(name, f"More than {most} namespaces")
                 return
-            self.pending[name] = None
-            self.server.connect(self, name, packet.data or {})
+            self.pending[name] = entering = Entering()
+            self.server.connect(self, name, packet.data or {}, entering)
         elif packet.type == DISCONNECT:
-            waiting = self.pending.get(name)
-            if waiting is not None:
-                waiting.closed("client namespace disconnect")
+            if entering is not None:
+                self.forget(name, entering)
+                entering.leave("client namespace disconnect")
         else:
             self._fail(f"packet {packet.type} in no state for it")
 

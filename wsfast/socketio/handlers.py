@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 
 from .packet import RESERVED_EVENTS
 
-__all__ = ["Anything", "Handlers", "Tasks", "accepted", "as_arguments", "as_reply"]
+__all__ = [
+    "Anything",
+    "Handlers",
+    "Tasks",
+    "accepted",
+    "as_arguments",
+    "as_reply",
+    "coroutine_of",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -142,6 +150,18 @@ def _without(
     return left or None
 
 
+def coroutine_of(
+    function: Callable[..., Any], args: tuple[Any, ...]
+) -> Coroutine[Any, Any, Any] | None:
+    """Call what may be a coroutine function, and return what is to be run then."""
+    try:
+        result = function(*args)
+    except Exception:
+        logger.exception("%r has failed", function)
+        return None
+    return result if type(result) is CoroutineType else None
+
+
 class Tasks:
     """The tasks of coroutine handlers: held while they run, their errors logged."""
 
@@ -162,13 +182,9 @@ class Tasks:
 
     def call(self, function: Callable[..., Any], *args: Any) -> None:
         """Call what may be a coroutine function; an exception is logged."""
-        try:
-            result = function(*args)
-        except Exception:
-            logger.exception("%r has failed", function)
-            return
-        if type(result) is CoroutineType:
-            self.start(result)
+        coroutine = coroutine_of(function, args)
+        if coroutine is not None:
+            self.start(coroutine)
 
     async def close(self) -> None:
         """Cancel what runs, but the task that asks for it, and wait for it."""

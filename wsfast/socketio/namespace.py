@@ -19,7 +19,7 @@ from .socket import Socket
 from .targets import DONE, Operator, Target
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .connection import Connection, Entering
     from .server import Server
 
 __all__ = ["Namespace", "ParentNamespace"]
@@ -141,27 +141,31 @@ class Namespace(_Common):
             self._started = asyncio.ensure_future(self.adapter.start())
         await asyncio.shield(self._started)
 
-    async def enter(self, connection: Connection, auth: dict[str, Any]) -> None:
+    async def enter(
+        self, connection: Connection, auth: dict[str, Any], wish: Entering
+    ) -> None:
         """Let a client in, or refuse it."""
         self._entering += 1
         try:
             await self.start()
-            if not connection.closed:
-                await self._enter(connection, auth)
+            if not wish.left:
+                await self._enter(connection, auth, wish)
         finally:
             self._entering -= 1
             self._look_empty()
 
-    async def _enter(self, connection: Connection, auth: dict[str, Any]) -> None:
+    async def _enter(
+        self, connection: Connection, auth: dict[str, Any], wish: Entering
+    ) -> None:
         socket, missed = self._socket_of(connection, auth)
         self._waiting[socket.id] = socket
-        connection.pending[self.name] = socket
+        wish.socket = socket
         if self.server.always_connect:
             self._admit(socket, missed)
         recovery = self.server.recovery
         skip = socket.recovered and recovery is not None and recovery.skip_middlewares
         error = await self._ask(socket, skip)
-        connection.pending.pop(self.name, None)
+        connection.forget(self.name, wish)
         if connection.closed or (not socket.connected and socket.ended):
             return
         if error is not None:
@@ -260,12 +264,12 @@ class Namespace(_Common):
         handler, first = self.handler_of(event, socket.id)
         own = socket.handler_of_end(event)
         if own is not None:
-            self.server.tasks.call(own, *(reason,)[: accepted(own, 1)])
+            socket.connection.call(own, *(reason,)[: accepted(own, 1)])
         if handler is None:
             return
         args = (*first, reason)
         self._leaving[socket.id] = socket
-        self.server.tasks.call(
+        socket.connection.call(
             self._leave, socket.id, handler, args[: accepted(handler, len(args))]
         )
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from ..engineio import Server as EngineServer
 from ._limits import limits
+from ._pacing import Pace
 from .adapter import Adapter
 from .classes import AsyncNamespace
-from .connection import Connection
+from .connection import Connection, Entering
 from .handlers import Handlers, Tasks, logger
 from .namespace import Namespace, ParentNamespace
 from .parser import Parser, parser_of
@@ -46,6 +47,11 @@ class Server(Sids):
         max_rooms_per_conn: Rooms that a client joins at most, in a namespace; None for
             no limit, here and below.
         max_namespaces_per_conn: Namespaces that a connection is in at most.
+        max_handlers: Coroutine handlers and middlewares of a connection that run at a
+            time; the packets that come meanwhile wait. With 1, each event is handled
+            before the next one.
+        max_queue: Packets of a connection that wait at most; then it is not read.
+        max_queue_size: Octets of them.
         always_connect: Tell clients that they are connected before their middlewares
             and handlers were asked; who is refused then is disconnected.
         adapter: Makes the adapter of each namespace; by default in memory.
@@ -69,6 +75,9 @@ class Server(Sids):
         cleanup_empty_child_namespaces: bool = True,
         max_rooms_per_conn: int | None = 1000,
         max_namespaces_per_conn: int | None = 100,
+        max_handlers: int | None = 100,
+        max_queue: int | None = 1000,
+        max_queue_size: int | None = 1 << 20,
         always_connect: bool = False,
         adapter: Callable[[Namespace], Adapter] = Adapter,
         path: str = "/socket.io/",
@@ -90,6 +99,7 @@ class Server(Sids):
         (self.max_namespaces_per_conn,) = limits(
             1, max_namespaces_per_conn=max_namespaces_per_conn
         )
+        self.pace = Pace.of(max_handlers, max_queue, max_queue_size)
         self.always_connect = always_connect
         self.adapter_factory = adapter
         self.tasks = Tasks()
@@ -198,26 +208,29 @@ class Server(Sids):
             self.star = Handlers()
         return self.star
 
-    def connect(self, connection: Connection, name: str, auth: dict[str, Any]) -> None:
+    def connect(
+        self, connection: Connection, name: str, auth: dict[str, Any], wish: Entering
+    ) -> None:
         """Take a client that asks for a namespace."""
-        self.tasks.start(self._connect(connection, name, auth))
+        connection.start(self._connect(connection, name, auth, wish))
 
     async def _connect(
-        self, connection: Connection, name: str, auth: dict[str, Any]
+        self, connection: Connection, name: str, auth: dict[str, Any], wish: Entering
     ) -> None:
         try:
             namespace = self.namespaces.get(name)
             if namespace is None:
                 namespace = await self._child(name, auth)
             if namespace is not None:
-                await namespace.enter(connection, auth)
-            else:
+                await namespace.enter(connection, auth, wish)
+            elif not wish.left:
                 connection.refuse(name, "Invalid namespace")
         except Exception:
             logger.exception("%s cannot be entered", name)
-            connection.refuse(name, "Internal server error")
+            if not wish.left:
+                connection.refuse(name, "Internal server error")
         finally:
-            connection.pending.pop(name, None)
+            connection.forget(name, wish)
 
     async def _child(self, name: str, auth: dict[str, Any]) -> Namespace | None:
         """Return the namespace of this name that a rule allows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cached_property, partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -377,11 +377,12 @@ class Socket(Anything):
                 self.namespace.server.tasks.call(ack, *packet.data)
         elif packet.type == DISCONNECT:
             self.closed("client namespace disconnect")
-        elif self._middlewares is None:
-            self._dispatch(packet.data, packet.id)
+        elif self._middlewares is not None:
+            self.connection.start(self._filter(packet.data, packet.id))
         else:
-            tasks = self.namespace.server.tasks
-            tasks.call(self._filter, packet.data, packet.id)
+            work = self._dispatch(packet.data, packet.id)
+            if work is not None:
+                self.connection.start(work)
 
     async def _filter(self, data: list[Any], number: int | None) -> None:
         """Ask the middlewares first."""
@@ -393,15 +394,18 @@ class Socket(Anything):
         except Exception as exc:
             logger.info("%r: %s is dropped: %r", self, data[0], exc)
             return
-        if self.connected:
-            self._dispatch(data, number)
+        work = self._dispatch(data, number) if self.connected else None
+        if work is not None:
+            await work
 
-    def _dispatch(self, data: list[Any], number: int | None) -> None:
-        """Call the handler of an event."""
+    def _dispatch(
+        self, data: list[Any], number: int | None
+    ) -> Coroutine[Any, Any, None] | None:
+        """Call the handler of an event; return what is left to be run."""
         event = data[0]
         if self._any is not None:
             for listener in self._any:
-                self.namespace.server.tasks.call(listener, *data)
+                self.connection.call(listener, *data)
         own = None if self._handlers is None else self._handlers.get(event)
         if own is not None:
             handler: Callable[..., Any] | None = own
@@ -409,16 +413,17 @@ class Socket(Anything):
         else:
             handler, first = self.namespace.handler_of(event, self.id)
             if handler is None:
-                return
+                return None
         try:
             result = handler(*first, *data[1:])  # type: ignore[misc]
         except Exception:
             logger.exception("the handler of %r has failed", event)
-            return
+            return None
         if type(result) is CoroutineType:
-            self.namespace.server.tasks.start(self._finish(event, result, number))
-        elif number is not None:
+            return self._finish(event, result, number)
+        if number is not None:
             self._acknowledge(number, result)
+        return None
 
     async def _finish(self, event: str, coroutine: Any, number: int | None) -> None:
         """Run a handler to its end."""
@@ -503,7 +508,7 @@ class Socket(Anything):
         for room in self._rooms or ():
             self.namespace.adapter.remove(self, room)
         self.namespace.remove(self)
-        self.connection.sockets.pop(self.namespace.name, None)
+        self.connection.left(self)
         acks, self._acks = self._acks, None
         for ack in (acks or {}).values():
             fail = getattr(ack, "fail", None)
