@@ -193,6 +193,7 @@ cdef class MessageParser:
 
     cdef void set_window(self, const uint8_t *data, size_t size) noexcept:
         """Make octets of the caller's the window, until used up or stashed."""
+        self._window = None  # of one that was used up, or stash() took these for ours
         self._pos = data
         self._end = data + size
 

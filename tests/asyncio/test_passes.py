@@ -81,6 +81,28 @@ async def test_flooding_connections_take_turns(wire: Wires):
     assert spread <= 2500 - 1  # none is done before another has begun
 
 
+async def test_what_is_left_of_a_pass_is_kept_though_one_ended_at_its_last_octet(
+    wire: Wires,
+):
+    """
+    Octets of which a pass leaves some are not read over by another connection's.
+
+    Before, a pass has used its budget and what was kept of the input up, both at once.
+    """
+    first, second = Collects(), Collects()
+    _, flooding = await wire(first)
+    _, other = await wire(second)
+    numbers = [f"{n:05}" for n in range(3500)]
+    flooding.send_texts(*numbers[:2000])  # two budgets
+    await until(lambda: len(first.got) == 2000)
+    flooding.send_texts(*numbers[2000:])
+    other.send_texts(*numbers)  # read in the same pass
+    await until(lambda: len(second.got) == 3500 or first.closed or second.closed)
+    await until(lambda: len(first.got) == 3500 or first.closed)
+    assert first.got == numbers
+    assert second.got == numbers
+
+
 async def test_an_error_in_a_callback_fails_its_connection_alone(wire: Wires, caplog):
     fails, works = Collects(LookupError("mine"), "bad"), Collects()
     _, bad = await wire(fails)
