@@ -260,9 +260,9 @@ _DIALECTS = [
     ),
     server(
         "sockjs-wsfast",
-        "wsfast.sockjs, uvicorn",
+        "wsfast.sockjs",
         "sockjs_wsfast",
-        needs=("uvicorn", "uvloop"),
+        needs=("uvloop",),
         dialect="sockjs",
     ),
     server(

@@ -269,6 +269,26 @@ def test_what_is_unusual_but_right(library):
     assert headers["C"] == "\xff\x80"
 
 
+def test_request_with_a_body(library):
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %b\r\nA: b\r\n\r\n"
+    for length in (b"0", b"17", b"1, 1", b"", b"+1"):
+        request = parse_request(head % length, body=True)
+        assert request._fields[b"content-length"] == length  # for the caller to judge
+        assert request._fields[b"a"] == b"b"
+    request = parse_request(head.replace(b"Content-Length: %b", b"x: y"), body=True)
+    assert b"content-length" not in request._fields
+    chunked = head.replace(b"Content-Length: %b", b"Transfer-Encoding: chunked")
+    assert parse_request(chunked, body=True)._fields[b"transfer-encoding"] == b"chunked"
+    for broken in (
+        b"Content-Length: 1\r\nContent-Length: 1",
+        b"Content-Length: 1\r\n 2",
+        b"Content-Length : 1",
+        b" Content-Length: 1",
+    ):
+        with pytest.raises(HandshakeError):
+            parse_request(head.replace(b"Content-Length: %b", broken), body=True)
+
+
 def test_request_without_headers(library):
     request = read_request(b"OPTIONS * HTTP/1.0\r\n\r\n")
     assert (request.method, request.path, request.protocol) == (

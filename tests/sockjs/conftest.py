@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,7 @@ HOSTS = {
     "uvicorn": f"{UVICORN} wsfast.asgi.uvicorn:WebSocketProtocol",
     "uvicorn-h11": f"{UVICORN} websockets-sansio --http h11",
     "hypercorn": "tests.sockjs.serve",
+    "own": "tests.sockjs.own",
 }
 
 
@@ -63,6 +65,14 @@ def hosts() -> Iterator[dict[str, Host]]:
 def host(request: pytest.FixtureRequest, hosts: dict[str, Host]) -> Host:
     """Return one host after the other."""
     return hosts[request.param]
+
+
+@pytest.fixture(params=["uvicorn", "own"])
+def served(request: pytest.FixtureRequest) -> Any:
+    """Return what serves a handler in this process: uvicorn, and our own server."""
+    from tests.sockjs.running import running, running_by_itself
+
+    return running if request.param == "uvicorn" else running_by_itself
 
 
 @pytest.fixture

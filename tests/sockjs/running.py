@@ -56,6 +56,20 @@ class Running:
 
 
 @contextlib.asynccontextmanager
+async def running_by_itself(
+    handler: Any, serving: dict[str, Any] | None = None, **options: Any
+) -> AsyncIterator[Running]:
+    """Serve a handler, by our own server with these arguments of its own."""
+    app = SockJS(handler, **options)
+    async with app.serve("127.0.0.1", 0, **(serving or {})) as server:
+        site = Site(server.sockets[0].getsockname()[1], "")
+        try:
+            yield Running(app, site)
+        finally:
+            site.close()
+
+
+@contextlib.asynccontextmanager
 async def running(
     handler: Any, ws: Any = None, **options: Any
 ) -> AsyncIterator[Running]:

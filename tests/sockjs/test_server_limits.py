@@ -52,7 +52,7 @@ def test_session_ends_when_nobody_listens(site):
     assert fast.post(path + "/xhr").body() == "o\n"
 
 
-async def test_handler_is_told_that_nobody_listens():
+async def test_handler_is_told_that_nobody_listens(served):
     told = asyncio.Event()
 
     async def handler(session):
@@ -65,13 +65,13 @@ async def test_handler_is_told_that_nobody_listens():
         await session.wait_closed()
         told.set()
 
-    async with running(handler, disconnect_delay=0.1) as server:
+    async with served(handler, disconnect_delay=0.1) as server:
         await server.open()
         await asyncio.wait_for(told.wait(), DEADLINE_S)
         assert server.app.sessions == []
 
 
-async def test_client_that_reads_nothing_is_given_up():
+async def test_client_that_reads_nothing_is_given_up(served):
     ended = asyncio.get_running_loop().create_future()
 
     async def handler(session):
@@ -82,7 +82,7 @@ async def test_client_that_reads_nothing_is_given_up():
             ended.set_result(exc)
 
     options = {"heartbeat_delay": 0.1, "disconnect_delay": 0.1, "send_timeout": 0.3}
-    async with running(
+    async with served(
         handler, response_limit=1 << 40, overflow="wait", **options
     ) as server:
         await server(opened, server.site, server.site.session())
@@ -130,7 +130,7 @@ def test_body_is_limited(site):
     assert response.status == 413
 
 
-async def test_messages_that_wait_are_limited():
+async def test_messages_that_wait_are_limited(served):
     go_on = asyncio.Event()
 
     async def handler(session):
@@ -138,7 +138,7 @@ async def test_messages_that_wait_are_limited():
         async for message in session:
             await session.send(message)
 
-    async with running(handler, max_queue=3) as server:
+    async with served(handler, max_queue=3) as server:
         path = await server.open()
         held = asyncio.ensure_future(server.send(path, '["1","2","3","4"]'))
         (session,) = server.app.sessions
@@ -152,11 +152,11 @@ async def test_messages_that_wait_are_limited():
         assert await server.poll(path) == 'a["6"]\n'
 
 
-async def test_octets_that_wait_are_limited():
+async def test_octets_that_wait_are_limited(served):
     async def handler(session):
         await asyncio.Event().wait()
 
-    async with running(handler, max_size=1000) as server:
+    async with served(handler, max_size=1000) as server:
         path = await server.open()
         held = asyncio.ensure_future(server.send(path, json.dumps([""] * 20)))
         (session,) = server.app.sessions
@@ -169,7 +169,7 @@ async def test_octets_that_wait_are_limited():
 # ---- what goes out ----
 
 
-async def test_send_waits_for_room():
+async def test_send_waits_for_room(served):
     done = asyncio.Event()
 
     async def handler(session):
@@ -180,7 +180,7 @@ async def test_send_waits_for_room():
         done.set()
         await session.recv()
 
-    async with running(handler, write_limit=500) as server:
+    async with served(handler, write_limit=500) as server:
         path = await server.open()
         assert await server.send(path, '["go"]') == 204
         (session,) = server.app.sessions
@@ -192,7 +192,7 @@ async def test_send_waits_for_room():
 
 
 @pytest.mark.parametrize("overflow", ["close", "drop", "wait"])
-async def test_output_is_limited(overflow):
+async def test_output_is_limited(served, overflow):
     result = asyncio.get_running_loop().create_future()
 
     async def handler(session):
@@ -206,7 +206,7 @@ async def test_output_is_limited(overflow):
         result.set_result(await sent if overflow == "drop" else None)
         await session.recv()
 
-    async with running(handler, max_send_buffer=500, overflow=overflow) as server:
+    async with served(handler, max_send_buffer=500, overflow=overflow) as server:
         path = await server.open()
         assert await server.send(path, '["go"]') == 204
         outcome = await asyncio.wait_for(result, DEADLINE_S)
@@ -261,7 +261,7 @@ def test_arguments_are_checked(argument, wrong):
 # ---- sessions as their handlers see them ----
 
 
-async def test_one_task_receives():
+async def test_one_task_receives(served):
     result = asyncio.get_running_loop().create_future()
 
     async def handler(session):
@@ -278,7 +278,7 @@ async def test_one_task_receives():
         with pytest.raises(TypeError):
             session.send(b"octets")
 
-    async with running(handler) as server:
+    async with served(handler) as server:
         path = await server.open()
         assert await server.send(path, '["a"]') == 204
         assert await asyncio.wait_for(result, DEADLINE_S) == "a"
@@ -286,7 +286,7 @@ async def test_one_task_receives():
 
 
 @pytest.mark.parametrize("streams", [False, True])
-async def test_server_ends(streams):
+async def test_server_ends(served, streams):
     cancelled = asyncio.Event()
 
     async def handler(session):
@@ -295,7 +295,7 @@ async def test_server_ends(streams):
         finally:
             cancelled.set()
 
-    async with running(handler) as server:
+    async with served(handler) as server:
         if streams:
             path = server.site.session()
             response = await server(opened, server.site, path)
@@ -310,7 +310,7 @@ async def test_server_ends(streams):
         assert fresh.status == 503
 
 
-async def test_one_handler_for_everything():
+async def test_one_handler_for_everything(served):
     """SockJS, plain WebSocket and event streams."""
 
     async def handler(connection):
@@ -318,7 +318,7 @@ async def test_one_handler_for_everything():
         async for message in connection:
             await connection.send(message)
 
-    async with running(handler) as server, wsfast.serve(handler, "127.0.0.1", 0) as own:
+    async with served(handler) as server, wsfast.serve(handler, "127.0.0.1", 0) as own:
         path = server.site.session()
         response = await server(opened, server.site, path)
         assert await server(response.read, 13) == 'o\na["hello"]\n'
@@ -345,7 +345,7 @@ async def test_one_handler_for_everything():
     assert b"data: hello\n\n" in b"".join(events)
 
 
-async def test_prepared_message_goes_to_all():
+async def test_prepared_message_goes_to_all(served):
     sessions = []
 
     async def handler(session):
@@ -354,7 +354,7 @@ async def test_prepared_message_goes_to_all():
 
     message = Prepared("a\u2028🚀")
     frame = r'a["a\u2028\ud83d\ude80"]'
-    async with running(handler) as server, wsfast.serve(handler, "127.0.0.1", 0) as own:
+    async with served(handler) as server, wsfast.serve(handler, "127.0.0.1", 0) as own:
         path = await server.open()
         response = await server(opened, server.site, server.site.session())
         async with (
@@ -409,7 +409,7 @@ async def test_topic_delivers_to_all(ws):
         await server(until, lambda: len(news) == 0)
 
 
-async def test_topic_skips_who_is_slow():
+async def test_topic_skips_who_is_slow(served):
     hub = Hub()
     news = hub.topic("news")
     subscribed = asyncio.Event()
@@ -419,7 +419,7 @@ async def test_topic_skips_who_is_slow():
         subscribed.set()
         await session.wait_closed()
 
-    async with hub, running(handler) as server:
+    async with hub, served(handler) as server:
         path = await server.open()
         await asyncio.wait_for(subscribed.wait(), DEADLINE_S)
         assert news.publish("a" * 1000) == 1

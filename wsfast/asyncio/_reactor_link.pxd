@@ -21,6 +21,7 @@ cdef class ReactorLink(Source):
     cdef unsigned char _closing     # end our side once the output is flushed
     cdef unsigned char _lingering   # our side has ended; the peer's octets are dropped
     cdef unsigned char _closed
+    cdef unsigned char _told_full   # the receiver knows that output waits
 
     cdef int _read(self) except -1
     cdef int _serve_connection(self, Connection conn) except -1
@@ -28,6 +29,7 @@ cdef class ReactorLink(Source):
     cdef int _no_octets(self, Py_ssize_t n) except -1
     cdef long long _left_of(self, Connection conn) except -1
     cdef int _flush(self) except -1
+    cdef int _tell_receiver(self, bint full) except -1
     cdef int _flush_opening(self) except -1
     cdef int _output_failed(self, int code) except -1
     cdef bint _may_leave(self, Connection conn) except -1

@@ -73,6 +73,8 @@ cdef extern from *:
 cdef enum:
     # Pieces of output per system call.
     IOVECS = 64
+    # Octets of what `write` is given that are sent at once, not at the pass's end.
+    FLUSH_AT = 16 * 1024
 
 #: How long the peer's octets are thrown away after our end of the stream, in seconds.
 cdef double LINGER_S = 1.0
@@ -114,6 +116,9 @@ cdef class ReactorLink(Source):
             self._opening_output = bytes(data)
         else:
             self._opening_output += data
+            if len(self._opening_output) >= FLUSH_AT and not self._blocked:
+                self._flush()
+                return
         if not self.dirty:
             self.wrote()
 
@@ -340,6 +345,21 @@ cdef class ReactorLink(Source):
             conn.output_flushed()
         return 0
 
+    cpdef Py_ssize_t unsent(self) except -1:
+        return 0 if self._opening_output is None else len(self._opening_output)
+
+    cdef int _tell_receiver(self, bint full) except -1:
+        """Tell a receiver that wants to know that it should wait, or may go on."""
+        if full == self._told_full or self.receiver is None:
+            return 0
+        self._told_full = full
+        tell = getattr(
+            self.receiver, "pause_writing" if full else "resume_writing", None
+        )
+        if tell is not None:
+            tell()
+        return 0
+
     cdef int _flush_opening(self) except -1:
         cdef bytes data = self._opening_output
         cdef iovec iov[1]
@@ -359,7 +379,7 @@ cdef class ReactorLink(Source):
                 self._opening_output = data[n:]
         if self._closing and self._opening_output is None:
             return self._end_output()
-        return 0
+        return self._tell_receiver(self._opening_output is not None)
 
     cdef int _output_failed(self, int code) except -1:
         if wsf_not_now(code) or code == ENOBUFS:

@@ -313,10 +313,16 @@ class StreamLink(Link, asyncio.BufferedProtocol):
     def pause_writing(self) -> None:
         """Keep what is queued, since the transport has octets left."""
         self._write_paused = True
+        tell = getattr(self.receiver, "pause_writing", None)
+        if tell is not None:
+            tell()
 
     def resume_writing(self) -> None:
         """Go on writing."""
         self._write_paused = False
+        tell = getattr(self.receiver, "resume_writing", None)
+        if tell is not None:
+            tell()
         if self.connection is not None:
             self.connection.output_moved()
         self.flush()

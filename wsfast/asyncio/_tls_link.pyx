@@ -429,7 +429,8 @@ cdef class TLSLink(ReactorLink):
         return 0
 
     cpdef Py_ssize_t unsent(self) except -1:
-        return 0 if self._left is None else len(self._left)
+        cdef Py_ssize_t left = 0 if self._left is None else len(self._left)
+        return left + ReactorLink.unsent(self)
 
     cdef int _seal_some(self, FrameWriter writer) except -1:
         """Encrypt the next octets that are queued, in one piece; tell if that went."""
@@ -462,7 +463,7 @@ cdef class TLSLink(ReactorLink):
             self._push()
         if self._closing and not self._blocked:
             return self._end_output()
-        return 0
+        return self._tell_receiver(self.unsent() != 0)
 
     # ---- the end ----
 

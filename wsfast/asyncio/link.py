@@ -232,7 +232,9 @@ class Link:
 
     Attributes:
         receiver: During the opening handshake, the object whose
-            ``data_received(bytes)`` and ``connection_lost(exc or None)`` are called.
+            ``data_received(bytes)`` and ``connection_lost(exc or None)`` are called;
+            and, if it has them, ``pause_writing()`` and ``resume_writing()``, when the
+            system takes no more octets for now, and when it has taken all.
         connection: After :meth:`start`, the connection that is served.
         dirty: The link waits in its driver's list of links to flush.
 
@@ -274,7 +276,7 @@ class Link:
         raise NotImplementedError
 
     def unsent(self) -> int:
-        """Return how many octets it has that the connection's output has no more."""
+        """Return how many octets it has that the connection's output has not."""
         return 0
 
     def pause_reading(self) -> None:

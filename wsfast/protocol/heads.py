@@ -340,6 +340,31 @@ def _split_fields(block: bytes, count: int) -> Fields:
         raise _why(block) from None
 
 
+def _split_but_body(block: bytes) -> Fields:
+    """
+    Split header lines, those about a body by ourselves: the libraries differ on them.
+
+    Raises:
+        InvalidMessage: As `_split_fields`.
+
+    """
+    lines = block[:-4].split(b"\r\n") if len(block) > 4 else []
+    apart = [x for x in lines if x.partition(b":")[0].lower() in _BODY_FIELDS]
+    if not apart:
+        return _split_fields(block, len(lines)) if lines else {}
+    kept = [line for line in lines if line not in apart]
+    fields: Fields = {}
+    if kept:
+        fields = _split_fields(b"\r\n".join(kept) + b"\r\n\r\n", len(kept))
+    for line in apart:
+        name, _, value = line.partition(b":")
+        name = name.lower()
+        if name in fields:
+            raise _malformed("several fields about a body", "request_with_body")
+        fields[name] = value.strip(b" \t")
+    return fields
+
+
 def _why(block: bytes) -> InvalidMessage:
     """Find out what a library did not like; each has its own words for a rule."""
     lines = block[:-4].split(b"\r\n")
@@ -370,12 +395,13 @@ def _has_body(block: bytes) -> bool:
     return lengths > 1
 
 
-def parse_request(head: bytes) -> Request:
+def parse_request(head: bytes, *, body: bool = False) -> Request:
     """
     Read the head of a request.
 
     Args:
         head: A whole head, from `HeadReader`.
+        body: It may announce a body; how long that is, is the caller's to find out.
 
     Returns:
         The request; of its fields only those that a handshake needs are read.
@@ -400,9 +426,15 @@ def parse_request(head: bytes) -> Request:
     if protocol != b"HTTP/1.1":
         request.protocol = _version(protocol)
     count = _check_octets(head)
-    fields = _split_fields(head[end + 2 :], count) if count else {}
-    if b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0":
-        raise _malformed("unsupported request body", "request_with_body")
+    if body:
+        fields = _split_but_body(head[end + 2 :])
+    else:
+        fields = _split_fields(head[end + 2 :], count) if count else {}
+        if (
+            b"transfer-encoding" in fields
+            or fields.get(b"content-length", b"0") != b"0"
+        ):
+            raise _malformed("unsupported request body", "request_with_body")
     _check_host(fields)
     request._fields = fields
     return request

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Protocol
+from typing import Any
 
 from ..asyncio.prepared import Prepared as Framed
 from ..asyncio.waiter import DONE, DROPPED, Later
@@ -25,8 +25,17 @@ from ..exceptions import (
     SlowConsumer,
 )
 from ..protocol.closing import Close, State
+from ._listening import Listener, Sink
 from .options import Options
-from .session import NORMAL, Prepared, Session, checked_code, close_frame, text_of
+from .session import (
+    NORMAL,
+    Prepared,
+    Session,
+    checked_code,
+    close_frame,
+    frame_of,
+    text_of,
+)
 
 __all__ = ["ANOTHER", "PolledSession"]
 
@@ -35,22 +44,6 @@ ANOTHER = close_frame(2010, "Another connection still open")
 
 #: Octets that a message counts for beyond its own, so that empty ones count, too.
 OVERHEAD = 64
-
-
-class Listener(Protocol):
-    """
-    A request that listens.
-
-    Attributes:
-        writing_since: When it began to write what it writes now, on the loop's clock; 0
-            if it does not.
-
-    """
-
-    writing_since: float
-
-    def cut(self) -> None:
-        """End the response if it is stuck: the session is no more."""
 
 
 class PolledSession(Session):
@@ -84,7 +77,6 @@ class PolledSession(Session):
         self._goodbye = b""
         self._told = False  # the goodbye has been given to a listener
         self._listener: Listener | None = None
-        self._wake: asyncio.Future[None] | None = None
         self._input: deque[str] = deque()
         self._input_size = 0
         self._receiving: asyncio.Future[None] | None = None
@@ -125,7 +117,7 @@ class PolledSession(Session):
     def leave(self, listener: Listener) -> None:
         """End a request's listening: it has told its client all that it may."""
         if self._listener is listener:
-            self._listener = None
+            self._listener = self.sink = None
             if self._told:
                 self._end()
             if self._state is State.OPEN:
@@ -134,8 +126,8 @@ class PolledSession(Session):
     def lost(self, listener: Listener) -> None:
         """End the session: the request that listened was cut off (Handling close)."""
         if self._listener is listener:
-            self._listener = None
-            self._wake_listener()
+            self._listener = self.sink = None
+            listener.wake()
             if self._state is State.OPEN:
                 self._fail(ConnectionClosedError(None, None), 1006, "")
 
@@ -157,19 +149,18 @@ class PolledSession(Session):
             return b"h"
         return None
 
-    def wait(self) -> asyncio.Future[None]:
-        """Return what is done when there may be a frame, or the client has gone."""
-        self._wake = self._loop.create_future()
-        return self._wake
+    def hand_over_to(self, sink: Sink) -> None:
+        """Have messages go to a listener as they are sent, until it says otherwise."""
+        if self._listener is sink and self._state is State.OPEN:
+            self.sink = sink
 
     def is_heard_by(self, listener: Listener) -> bool:
         """Tell whether a request listens; not so any more if its client has gone."""
         return self._listener is listener
 
     def _wake_listener(self) -> None:
-        wake, self._wake = self._wake, None
-        if wake is not None and not wake.done():
-            wake.set_result(None)
+        if self._listener is not None:
+            self._listener.wake()
 
     # ---- messages in ----
 
@@ -232,6 +223,15 @@ class PolledSession(Session):
 
     def send(self, message: str | Framed) -> Awaitable[None]:
         """Send a message; see `Session.send`."""
+        sink = self.sink
+        if sink is not None:
+            if not isinstance(message, Prepared):
+                sink.send(frame_of(text_of(message)))
+            elif sink.shares:
+                sink.send_piece(*message.chunk)
+            else:
+                sink.send(b"a[%b]" % message.quoted)
+            return DONE
         if isinstance(message, Prepared):
             quoted = message.quoted
         else:
@@ -248,8 +248,8 @@ class PolledSession(Session):
                 raise self.closed_error()
         self._output.append(quoted)
         self._output_size += len(quoted) + OVERHEAD
-        if self._wake is not None:
-            self._wake_listener()
+        if self._listener is not None:
+            self._listener.wake()
         if self._output_size > options.write_limit:
             return Later(self._drain)
         return DONE
@@ -287,6 +287,7 @@ class PolledSession(Session):
         checked_code(code)
         if self._state is State.OPEN:
             self._state = State.CLOSING
+            self.sink = None
             self.close_code, self.close_reason = code, reason
             self._cause = _closed_by_us(code, reason)
             self._goodbye = close_frame(code, reason)
@@ -322,14 +323,15 @@ class PolledSession(Session):
         self._cause = cause
         self.close_code, self.close_reason = code, reason
         self._goodbye = close_frame(code, reason)
-        self._expire()
+        self.expire()
 
     def _too_slow(self) -> None:
         self._fail(SlowConsumer(), 1008, "Reads too slowly")
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
         """Forget the session, and what it has to say."""
         self._state = State.CLOSED
+        self.sink = None
         if self._listener is not None:
             self._listener.cut()
         self.driver.cancel(self)
@@ -373,7 +375,7 @@ class PolledSession(Session):
         if self._state is State.OPEN:
             self._fail(ConnectionClosedError(None, None), 1006, "")
         elif self._state is State.CLOSING:
-            self._expire()
+            self.expire()
         return 0.0
 
 

@@ -114,7 +114,7 @@ class Listener:
         transport: The way it listens.
         session: The session.
         exchange: The request.
-        fields: Header fields of the response, but the type of its content.
+        fields: Header fields of the response.
         callback: The function to call back, for the transports that have one.
 
     Attributes:
@@ -134,9 +134,10 @@ class Listener:
         self._transport = transport
         self._session = session
         self._exchange = exchange
-        self._fields = [transport.content_type, *fields]
+        self._fields = fields
         self._callback = callback
         self._cut = False
+        self._wake: asyncio.Future[None] | None = None
         self._watched = False
         self._task: asyncio.Task[Any] | None = None
         self.writing_since = 0.0
@@ -167,6 +168,12 @@ class Listener:
         if self.writing_since and self._task is not None:
             self._cut = True
             self._task.cancel()
+
+    def wake(self) -> None:
+        """Look for a frame, or whether the client has gone."""
+        wake, self._wake = self._wake, None
+        if wake is not None and not wake.done():
+            wake.set_result(None)
 
     def _wrap(self, frame: bytes) -> bytes:
         return self._transport.wrap(frame, self._callback)
@@ -212,7 +219,7 @@ class Listener:
             frame = session.take()
             if frame is not None:
                 return frame
-            wake = session.wait()
+            self._wake = wake = asyncio.get_running_loop().create_future()
             if not self._watched:
                 self._watched = True
                 self._exchange.gone.add_done_callback(self._client_gone)

@@ -102,7 +102,7 @@ class RawSession(Session):
             return Later(connection.drain)
         return DONE
 
-    def offer(self, message: Message, limit: int = -1) -> int:
+    def offer(self, message: Message | Prepared, limit: int = -1) -> int:
         """Queue a message that many get; see :class:`wsfast.hub.Member`."""
         return self._offer(message, limit)
 
@@ -202,7 +202,7 @@ class SocketSession(RawSession):
         sent: Awaitable[None] = self.connection.send(frame, True)
         return sent
 
-    def offer(self, message: Message, limit: int = -1) -> int:
+    def offer(self, message: Message | Prepared, limit: int = -1) -> int:
         """Queue a text that many get; see :class:`wsfast.hub.Member`."""
         return self._offer(message.made(Prepared.of).frame, limit)
 

@@ -20,7 +20,9 @@ from ..attach.asgi import AsgiConnection, AsgiHost
 from ..engine import decode_sockjs
 from ..exceptions import InvalidHandshake
 from . import _pages as pages
+from ._http import DirectExchange
 from ._polled import PolledSession
+from ._pushed import Pushing
 from ._responses import (
     EVENTSOURCE,
     HTMLFILE,
@@ -40,6 +42,7 @@ from .options import (
     checked_transports,
     default_logger,
 )
+from .serving import Server
 from .session import Session
 
 __all__ = ["SockJS"]
@@ -168,14 +171,14 @@ class SockJS:
         self._polled: dict[str, PolledSession] = {}
         self._sockets: set[RawSession] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closing = False
+        self.closing = False
 
     # ---- the application ----
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, a WebSocket, or an application's life."""
         if scope["type"] == "http":
-            await self._http(Exchange(scope, receive, send))
+            await self.answer(Exchange(scope, receive, send))
         elif scope["type"] == "websocket":
             await self._websocket(scope, receive, send)
         elif scope["type"] == "lifespan":
@@ -190,13 +193,33 @@ class SockJS:
 
     async def close(self) -> None:
         """End all sessions, with code 1001, and wait for their handlers."""
-        self._closing = True
-        for session in self.sessions:
-            session.close(1001, "Going away")
+        self.end_sessions()
         tasks = [*self._tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def end_sessions(self) -> None:
+        """End all sessions, with code 1001, and take no more."""
+        self.closing = True
+        for session in self.sessions:
+            session.close(1001, "Going away")
+
+    def forget_sessions(self) -> None:
+        """Forget ended sessions whose clients could be told still; for the hosts."""
+        for session in [*self._polled.values()]:
+            session.expire()
+
+    def serve(self, *args: Any, **kwargs: Any) -> Server:
+        """
+        Return a server of this service alone, which needs no other; awaited, it serves.
+
+        Args:
+            args: Host and port, as for :func:`wsfast.serve`.
+            kwargs: See :class:`~wsfast.sockjs.Server`.
+
+        """
+        return Server(self, *args, **kwargs)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -209,7 +232,8 @@ class SockJS:
 
     # ---- HTTP ----
 
-    async def _http(self, exchange: Exchange) -> None:
+    async def answer(self, exchange: Exchange) -> None:
+        """Answer a request; for the hosts."""
         try:
             await self._route(exchange)
         except BodyTooBig:
@@ -306,7 +330,7 @@ class SockJS:
             body = NO_CONNECTION if upgrade == "websocket" else NO_UPGRADE
             await exchange.respond(400, body)
 
-    def _fields(self, exchange: Exchange, cors: bool) -> list[tuple[str, str]]:
+    def fields_of(self, exchange: Exchange, cors: bool) -> list[tuple[str, str]]:
         """Return the header fields of every answer that a session gives."""
         fields = [pages.NO_CACHE]
         if cors:
@@ -332,7 +356,7 @@ class SockJS:
                 return
         session = self._polled.get(key)
         if session is None:
-            if self._closing or len(self._polled) >= self.options.max_sessions:
+            if self.closing or len(self._polled) >= self.options.max_sessions:
                 await exchange.respond(503, b"Too many sessions.\n", [pages.PLAIN])
                 return
             session = PolledSession(
@@ -348,11 +372,29 @@ class SockJS:
         elif session.protocol != transport.name:
             await self._not_found(exchange)
             return
-        fields = self._fields(exchange, transport.cors)
+        fields = self.fields_of(exchange, transport.cors)
         if transport is JSONP:
             fields.append(("x-content-type-options", "nosniff"))
+        fields = [transport.content_type, *fields]
+        if transport.streams and isinstance(exchange, DirectExchange):
+            limit = self.options.response_limit
+            pushing = Pushing(transport, session, exchange, callback, limit)
+            if session.listen(pushing, exchange.scope):
+                pushing.begin(fields)
+                return
         listener = Listener(transport, session, exchange, fields, callback)
         await listener.serve(self.options)
+
+    def polled(self, key: str) -> PolledSession | None:
+        """Return a session over HTTP by its identifier; for the hosts."""
+        return self._polled.get(key)
+
+    def session_brought_to(self, exchange: Exchange) -> str | None:
+        """Return the session that an ``xhr_send`` is for, if it is one; for hosts."""
+        path = self._path_below(exchange.scope)
+        key, name = (None if path is None else _session_of(path)) or (None, "")
+        on = not self.options.transports.isdisjoint(_BRINGING["xhr_send"])
+        return key if name == "xhr_send" and on else None
 
     async def _bring(self, exchange: Exchange, key: str, form: bool) -> None:
         """Take messages for a session."""
@@ -366,7 +408,7 @@ class SockJS:
         except ValueError as exc:
             await exchange.respond(500, str(exc).encode())
             return
-        fields = [pages.PLAIN, *self._fields(exchange, not form)]
+        fields = [pages.PLAIN, *self.fields_of(exchange, not form)]
         if not session.feed(found):
             await exchange.respond(503, b"Too many messages.\n", fields)
             return
@@ -380,8 +422,8 @@ class SockJS:
     # ---- WebSocket ----
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kind = self._kind_of_socket(scope)
-        if kind is None or self._closing:
+        kind = self.kind_of_socket(scope)
+        if kind is None or self.closing:
             await _refuse(scope, receive, send, 404 if kind is None else 503)
             return
         if not origin_allowed(scope, self.options.cors):
@@ -395,7 +437,13 @@ class SockJS:
             connection = await host.open(None)  # type: ignore[arg-type]
         except InvalidHandshake:
             return  # the client has gone
-        session = kind(options, scope, connection)
+        await self.serve_socket(kind, scope, connection)
+
+    async def serve_socket(
+        self, kind: type[RawSession], scope: Scope, connection: Any
+    ) -> None:
+        """Serve the session that a WebSocket is, which is open; for the hosts."""
+        session = kind(self.options, scope, connection)
         self._sockets.add(session)
         try:
             session.opened()
@@ -407,7 +455,8 @@ class SockJS:
             if isinstance(connection, AsgiConnection):  # nobody else flushes it
                 await connection.wait_closed()
 
-    def _kind_of_socket(self, scope: Scope) -> type[RawSession] | None:
+    def kind_of_socket(self, scope: Scope) -> type[RawSession] | None:
+        """Return what serves a WebSocket, None if there is none at its path."""
         path = self._path_below(scope)
         transports = self.options.transports
         if path == "/websocket":

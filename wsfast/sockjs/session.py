@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..asyncio.connection import Connection
     from ..hub.members import Message
+    from ._listening import Sink
     from .options import Options
 
 __all__ = ["HEADERS", "Prepared", "Session", "close_frame"]
@@ -53,11 +54,12 @@ class Prepared(Framed):
 
     """
 
-    __slots__ = ("_frame", "quoted")
+    __slots__ = ("_chunk", "_frame", "quoted")
 
     def __init__(self, message: str) -> None:
         self.quoted = quote_sockjs(message)
         self._frame: Framed | None = None
+        self._chunk: tuple[bytes, int] | None = None
         super().__init__(message.encode("utf-8", "replace"), text=True)
 
     @classmethod
@@ -67,12 +69,24 @@ class Prepared(Framed):
             raise TypeError("SockJS has no binary messages")
         return cls(data)
 
+    def made(self, maker: object) -> Prepared:
+        """Return itself: it is made ready already, unlike a message of a topic."""
+        return self
+
     @property
     def frame(self) -> Framed:
         """The ``a`` frame of this message alone, as a message of WebSocket."""
         if self._frame is None:
             self._frame = Framed(b"a[%b]" % self.quoted, text=True)
         return self._frame
+
+    @property
+    def chunk(self) -> tuple[bytes, int]:
+        """The same as a chunk of xhr-streaming, and its size without what HTTP adds."""
+        if self._chunk is None:
+            size = len(self.quoted) + 4
+            self._chunk = b"%x\r\na[%b]\n\r\n" % (size, self.quoted), size
+        return self._chunk
 
     def send_to(self, connection: Connection | Session) -> None:
         """Queue the message on a session or a connection, at once."""
@@ -108,10 +122,13 @@ class Session:
         close_code: Once it has ended: the code it ended with; 1006 if the client has
             gone without a word, as all but WebSockets do.
         close_reason: The reason that came with it.
+        sink: For the hosts: the request that takes messages as they are sent, while no
+            message waits and the session is open.
 
     """
 
     protocol = ""
+    sink: Sink | None = None
 
     def __init__(self, options: Options, scope: MutableMapping[str, Any]) -> None:
         self.options = options
@@ -242,7 +259,7 @@ class Session:
 
     # ---- as a member of a topic, see wsfast.hub ----
 
-    def offer(self, message: Message, limit: int = -1) -> int:
+    def offer(self, message: Message | Prepared, limit: int = -1) -> int:
         """Queue a text that many get; see :class:`wsfast.hub.Member`."""
         if self.state is not State.OPEN:
             return GONE
