@@ -82,6 +82,7 @@ class Soak:
         rate: Connections a second of the peers of their own make.
         seed: Of all choices.
         cycles: Connections to open and close, at least.
+        report_to: Where to write the report, after each rest anew; None for nowhere.
 
     """
 
@@ -92,8 +93,10 @@ class Soak:
         rate: float,
         seed: int,
         cycles: int = 0,
+        report_to: Path | None = None,
     ) -> None:
         self.minutes, self.period_s = minutes, period_s
+        self.report_to = report_to
         self.least_cycles = cycles
         self.rate, self.seed = rate, seed
         self.start = time.monotonic()
@@ -149,6 +152,7 @@ class Soak:
             self.settle()
             self.look(rest=True)
             self.progress()
+            self.report()
         self.clients[0].ask("leave")
         self.settle()
         return self.report()
@@ -183,12 +187,10 @@ class Soak:
         """Say how far it is."""
         last = {name: samples[-1] for name, samples in self.samples.items()}
         memory = ", ".join(f"{n} {s['uss_kib'] >> 10} MiB" for n, s in last.items())
-        wrong = sum(s["counts"].get("wrong", 0) for s in last.values())
+        wrong = [line for s in last.values() for line in s["wrong"]]
         minute = last["peers"]["at_s"] / 60
-        print(
-            f"{minute:5.1f} min: {self.cycles():,} cycles; {wrong} wrong; {memory}",
-            flush=True,
-        )
+        done = f"{self.cycles():,} cycles; {len(wrong)} wrong"
+        print(f"{minute:5.1f} min: {done}; {memory}", *wrong[-1:], flush=True)
 
     def cycles(self) -> int:
         """Return how many connections were opened and closed again."""
@@ -196,7 +198,7 @@ class Soak:
         return sum(c.get("cycles", 0) + c.get("bad cycles", 0) for c in last)
 
     def report(self) -> dict[str, Any]:
-        """Return figures and verdicts."""
+        """Return figures and verdicts, of a soak that may still go on."""
         verdicts = {
             name: judge(
                 [s for s in samples if s["rest"]], self.cycles(), name != "peers"
@@ -206,7 +208,7 @@ class Soak:
         failures = [f"{n}: {f}" for n, v in verdicts.items() for f in v["failures"]]
         last = {name: samples[-1]["counts"] for name, samples in self.samples.items()}
         bad = last["peers"].get("bad cycles", 0)
-        return {
+        report = {
             "facts": {
                 "system": platform.platform(),
                 "processors": os.cpu_count(),
@@ -222,6 +224,9 @@ class Soak:
             "failures": failures,
             "samples": self.samples,
         }
+        if self.report_to is not None:
+            self.report_to.write_text(json.dumps(report, indent=1) + "\n")
+        return report
 
 
 def main() -> int:
@@ -237,10 +242,15 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("artifacts/soak"))
     args = parser.parse_args()
     os.nice(10)
-    report = Soak(args.minutes, args.period, args.rate, args.seed, args.cycles).run()
     args.output.mkdir(parents=True, exist_ok=True)
-    path = args.output / "soak.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    report = Soak(
+        args.minutes,
+        args.period,
+        args.rate,
+        args.seed,
+        args.cycles,
+        args.output / "soak.json",
+    ).run()
     print(json.dumps({k: v for k, v in report.items() if k != "samples"}, indent=1))
     for failure in report["failures"]:
         print(f"FAILED: {failure}")

@@ -37,7 +37,7 @@ from tests.soak.child import Notes, emit, obey
 from tests.support.host import client_tls
 
 NOTES = Notes()
-THREADS = 4
+THREADS = 6
 LIMIT_S = 60.0
 #: share of the cycles that are over TLS: a handshake is what they are made of
 SECURE = 0.02
