@@ -120,6 +120,21 @@ def _suites() -> str | None:
     return suites.find_all()
 
 
+@cache
+def _netns() -> str | None:
+    """Return ``unshare`` if this user may make a network, and lose octets in it."""
+    path = shutil.which("unshare")
+    if path is None or shutil.which("nsenter") is None:
+        return None
+    script = (
+        "ip link set lo up && nft add table inet t && nft add chain inet t c "
+        "'{ type filter hook input priority 0; }' && "
+        "nft add rule inet t c 'numgen random mod 100 < 3 drop'"
+    )
+    done = subprocess.run([path, "--net", "sh", "-c", script], capture_output=True)
+    return path if done.returncode == 0 else None
+
+
 TOOLS = {
     "gcc": Tool("C tests under gcc's sanitizers", "gcc", _sanitizers("gcc")),
     "clang": Tool("C tests under clang's sanitizers", "clang", _sanitizers("clang")),
@@ -188,6 +203,11 @@ TOOLS = {
     ),
     "cibuildwheel": Tool(
         "the rows of wheels", "pip install cibuildwheel", _cibuildwheel
+    ),
+    "netns": Tool(
+        "loss and black holes in a network of its own",
+        "nftables iproute2 util-linux, and root",
+        _netns,
     ),
     "strace": Tool("failing system calls", "strace", _program("strace")),
 }

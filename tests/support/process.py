@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,19 +131,25 @@ class Host(Child):
         target: Library under test.
         path: ``reactor`` or ``transport``.
         loop: ``asyncio`` or ``uvloop``.
+        within: What starts it, a command to which its own is added.
         env: Further environment variables.
 
     """
 
     def __init__(
-        self, target: Target, path: str, loop: str = "asyncio", **env: str
+        self,
+        target: Target,
+        path: str,
+        loop: str = "asyncio",
+        within: Sequence[str] = (),
+        **env: str,
     ) -> None:
         self.target, self.path, self.loop = target, path, loop
         self.count = 0
         self.events: list[Event] = []
         self.parsed = 0
         command = [sys.executable, "-m", "tests.support.host", target.name, loop]
-        super().__init__(command, {**environment(path), **env})
+        super().__init__([*within, *command], {**environment(path), **env})
         self.wait(20, event="ready")
 
     def find(self, wanted: Event, since: int) -> Event | None:
