@@ -32,7 +32,7 @@ test-c: build $(VENV)/.have-test
 	@$(MAKE) -s -j$(JOBS) -C tests/c all-kinds
 	@$(MAKE) -s -j$(JOBS) -C tests/fuzz replay
 
-test-py: build $(VENV)/.have-test $(VENV)/.have-targets test-c
+test-py: build docs $(VENV)/.have-test $(VENV)/.have-targets test-c
 	$(PYTHON) -m pytest -n $(JOBS) --dist worksteal
 
 ASAN = build/asan

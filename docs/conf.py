@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 os.environ["WSFAST_PURE"] = (
     "1"  # sources know their signatures, compiled modules do not
 )
+
+import _reference  # noqa: E402
 
 from wsfast.version import version as release  # noqa: E402
 
@@ -24,11 +27,27 @@ author = "the authors of wsfast"
 copyright = author  # noqa: A001
 version = release
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_*"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 nitpicky = True
+# What Python's own documentation has; the tests know no other site.
+nitpick_ignore_regex = [
+    (
+        "py:.*",
+        r"(abc|aiohttp|asyncio|collections|enum|logging|multidict|socket|ssl)\..*",
+    ),
+    ("py:exc", "QueueFull|HeadError"),
+    ("py:.*", r"wsfast\.asgi\..*"),
+]
+
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_mock_imports = [name for name in ("nats", "redis") if not find_spec(name)]
+autodoc_typehints = "none"
+maximum_signature_line_length = 60
+napoleon_use_ivar = True
 suppress_warnings = ["misc.highlighting_failure"]
 
 html_theme = "furo"
@@ -75,3 +94,5 @@ def _contents(part: str) -> str:
 def setup(app: Sphinx) -> None:
     """Connect with Sphinx."""
     app.connect("source-read", prepare)
+    app.connect("autodoc-process-docstring", _reference.complete, priority=400)
+    app.connect("missing-reference", _reference.resolve)

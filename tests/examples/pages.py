@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(
     r"(?:^<!-- example: (?P<kind>[\w ]+) -->\n)?"
-    r"^```(?P<language>\w*)\n(?P<text>.*?)^```$"
+    r"^```(?P<language>[\w{}-]*)\n(?P<text>.*?)^```$"
     r"(?:\n\n```text\n(?P<output>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )

@@ -88,6 +88,7 @@ class Reconnecting:
         on_maximum: ``on_maximum(ws, exc)``: gave up after ``max_attempts``.
         on_close: ``on_close(ws, code, reason)``: a connection, or an attempt, ended.
         on_error: ``on_error(ws, exc)``: an attempt failed, or the server broke a rule.
+        logger: Logger; by default that of :func:`connect`.
         options: Passed to :func:`connect`.
 
     Attributes:

@@ -108,9 +108,9 @@ class Server(Reception):
             sleeping, before the event loop goes on: some 50e-6 shortens the round trip
             of a lone connection, for CPU time while there is nothing to do.
         start_serving: Listen as soon as the server is awaited.
-
-    The remaining arguments have the meaning that they have for
-    :meth:`asyncio.loop.create_server`.
+        backlog, family, flags, reuse_address, reuse_port: As for
+            :meth:`asyncio.loop.create_server`.
+        ssl_handshake_timeout, ssl_shutdown_timeout: The same.
 
     """
 
