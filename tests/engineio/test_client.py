@@ -10,6 +10,7 @@ import pytest
 from tests.engineio.conftest import WAIT_S, WAYS, Peer, Place, recv, until, url_of
 from wsfast import engineio
 from wsfast.engineio import SyncClient, connect
+from wsfast.exceptions import InvalidHandshake
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -106,6 +107,23 @@ async def test_refusals(place):
     with pytest.raises(engineio.BadReply, match="404") as caught:
         await connect(url_of(place), Peer, path="/elsewhere")
     assert caught.value.error is None
+
+
+async def test_redirects_are_not_followed():
+    async def redirect(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\n"
+            b"Content-Length: 0\r\n\r\n"
+        )
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(redirect, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for way in WAYS.values():
+            with pytest.raises(InvalidHandshake, match=r"302|redirect"):
+                await connect(url, Peer, **way)
 
 
 async def test_no_server(unused_tcp_port):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from wsfast import _pure_events, _pure_frames, _pure_sockjs, engine
 from wsfast.engineio import _packets
@@ -46,6 +46,8 @@ from wsfast.protocol.headers import (
     parse_subprotocol,
     parse_upgrade,
 )
+from wsfast.socketio import _parts, _pure_codec
+from wsfast.socketio.msgpack import MsgpackParser
 from wsfast.socketio.packet import PacketError
 from wsfast.socketio.parser import JSONParser
 
@@ -213,6 +215,40 @@ def socket_io(data: bytes) -> None:
             JSONParser().encode(packet)
 
 
+def socket_io_json(data: bytes) -> None:
+    """Read a packet with each JSON: what one refuses, it refuses by our exception."""
+    with suppress(UnicodeDecodeError):
+        text = data.decode()
+        for parser in (JSONParser("orjson"), JSONParser("msgspec")):
+            with suppress(PacketError):
+                parser.decoder().feed(text)
+
+
+def socket_io_msgpack(data: bytes) -> None:
+    """Read a packet of msgpack; what is encoded again is read as the same."""
+    parser = MsgpackParser()
+    with suppress(PacketError):
+        packet = parser.feed(data)
+        with suppress(TypeError, ValueError, OverflowError):  # a time of its own
+            (octets,) = parser.encode(packet)
+            again = parser.feed(cast(bytes, octets))
+            assert repr(again) == repr(packet)  # NaN is not equal to itself
+
+
+def socket_io_header(data: bytes) -> None:
+    """Read a header, and the depth of what follows, in C and in Python."""
+    for encoding in ("latin-1", "utf-16-le", "utf-32-le"):  # of each width
+        text = data.decode(encoding, "replace")
+        found: list[Any] = []
+        for codec in (_parts, _pure_codec):
+            try:
+                header = codec.decode_header(text, 10)
+                found.append((header, codec.nesting(text, header[-1])))
+            except PacketError as exc:
+                found.append(exc.reason_code)
+        assert found[0] == found[1], found
+
+
 def sock_js(data: bytes) -> None:
     """Read messages of SockJS in C and in Python; encoded, they are the same again."""
     found: list[Any] = []
@@ -241,6 +277,9 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         events,
         engine_io,
         socket_io,
+        socket_io_json,
+        socket_io_msgpack,
+        socket_io_header,
         sock_js,
     )
 }

@@ -73,7 +73,9 @@ async def test_browser(tmp_path, node):
                 tab.evaluate("seen.leave(); 0")
                 tab.wait("seen.reason", WAIT_S)
                 outcomes.append(json.loads(tab.evaluate("JSON.stringify(seen)")))
-            assert browser.complaints() == []
+            # A poll may come behind the leave of its client, and is refused.
+            complaints = map(str, browser.complaints())
+            assert [each for each in complaints if "status of 400" not in each] == []
         return outcomes
 
     uvicorn = Uvicorn(True)

@@ -135,6 +135,8 @@ BAD = [
     ('2["e",' + "9" * 5000 + "]", "json"),
     ("2" + "[" * (MAX_NESTING + 1) + "]" * (MAX_NESTING + 1), "nesting"),
     ("2" + "[" * 500_000, "nesting"),
+    ('0{"token":' + "[" * MAX_NESTING + "]" * MAX_NESTING + "}", "nesting"),
+    ('4{"message":' + "[" * MAX_NESTING + "]" * MAX_NESTING + "}", "nesting"),
     ('2["e",' + '{"a":' * 200_000, "nesting"),
     ("3[]", "id"),
     ("31{}", "payload"),
@@ -147,10 +149,11 @@ BAD = [
 ]
 
 
+@pytest.mark.parametrize("json", [None, "orjson", "msgspec"])
 @pytest.mark.parametrize(("text", "reason_code"), BAD)
-def test_l1_bad_packets_are_refused(text, reason_code):
+def test_l1_bad_packets_are_refused(text, reason_code, json):
     with pytest.raises(PacketError) as caught:
-        JSONParser().decoder().feed(text)
+        JSONParser(json).decoder().feed(text)
     assert caught.value.reason_code == reason_code
 
 
@@ -218,6 +221,9 @@ def nested(levels):
         ({"type": 2, "nsp": "/", "data": {}}, "array"),
         ({"type": 2, "nsp": "/", "data": ["connect"]}, "reserved"),
         ({"type": 2, "nsp": "/", "data": ["e", nested(MAX_NESTING)]}, "levels"),
+        ({"type": 3, "nsp": "/", "data": [nested(MAX_NESTING)], "id": 1}, "levels"),
+        ({"type": 0, "nsp": "/", "data": {"token": nested(MAX_NESTING)}}, "levels"),
+        ({"type": 4, "nsp": "/", "data": {"a": nested(MAX_NESTING)}}, "levels"),
     ],
 )
 def test_l1_bad_packets_of_msgpack(fields, text):

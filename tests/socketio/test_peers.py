@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import queue
+import threading
 
 import pytest
 import socketio as python_socketio
@@ -222,3 +224,107 @@ async def test_python_socketios_client(uvicorn, transports):
     finally:
         await client.disconnect()
         await sio.close()
+
+
+@pytest.fixture
+async def ours(uvicorn):
+    """Return a server of ours for clients in threads, and its URL."""
+    sio = socketio.Server()
+    sio.on("echo", lambda sid, *args: args)
+    sio.on("news", lambda sid, n: sio.emit("news", n, to=sid))
+
+    @sio.event
+    async def ask_me(sid, what):
+        return await sio.call("question", what, to=sid, timeout=WAIT_S)
+
+    @sio.event
+    def connect(sid, environ, auth):
+        if auth == {"token": "bad"}:
+            raise socketio.ConnectionRefusedError("not you")
+
+    served = await uvicorn.serve(sio, timeout_graceful_shutdown=1)
+    yield served.uri(scheme="http")
+    await sio.close()
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"], None])
+async def test_python_socketios_client_for_threads(ours, transports):
+    def program():
+        client = python_socketio.Client()
+        asked, news = [], []
+        client.on("question", lambda what: asked.append(what) or f"{what}!")
+        client.on("news", news.append)
+        options = {"transports": transports, "wait_timeout": WAIT_S}
+        with pytest.raises(python_socketio.exceptions.ConnectionError):
+            client.connect(ours, auth={"token": "bad"}, **options)
+        client.disconnect()
+        client.connect(ours, **options)
+        try:
+            given = ("ü", b"\x00", {"a": [b"y"]})
+            assert client.call("echo", given, timeout=WAIT_S) == given
+            replied = threading.Event()
+            client.emit("echo", 1, callback=lambda n: replied.set())
+            assert replied.wait(WAIT_S)
+            client.emit("news", 1)
+            assert client.call("ask_me", "why", timeout=WAIT_S) == "why!"
+            assert asked == ["why"]
+            assert news == [1]
+        finally:
+            client.disconnect()
+
+    await asyncio.to_thread(program)
+
+
+async def test_python_socketios_simple_client(ours):
+    def program():
+        with python_socketio.SimpleClient() as client:
+            client.connect(ours, wait_timeout=WAIT_S)
+            assert client.sid
+            assert client.call("echo", b"x", timeout=WAIT_S) == b"x"
+            client.emit("news", 7)
+            assert client.receive(timeout=WAIT_S) == ["news", 7]
+
+    await asyncio.to_thread(program)
+    async with python_socketio.AsyncSimpleClient() as client:
+        await client.connect(ours, wait_timeout=WAIT_S)
+        assert await client.call("echo", 1, timeout=WAIT_S) == 1
+        await client.emit("news", 8)
+        assert await client.receive(timeout=WAIT_S) == ["news", 8]
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"], None])
+async def test_threads_and_python_socketios_server(uvicorn, transports):
+    sio = python_socketio.AsyncServer(async_mode="asgi")
+    sio.on("echo", lambda sid, *args: args)
+
+    @sio.event
+    def ask_me(sid, what):
+        sio.start_background_task(ask, sid, what)
+
+    async def ask(sid, what):
+        answer = await sio.call("question", what, to=sid, timeout=WAIT_S)
+        await sio.emit("answer", list(answer), to=sid)
+
+    app = python_socketio.ASGIApp(sio)
+    served = await uvicorn.serve(app, timeout_graceful_shutdown=1)
+
+    def program():
+        options = {"transports": transports} if transports else {}
+        with socketio.SyncClient(**options) as client:
+            answers = queue.SimpleQueue()
+            client.on("answer", answers.put)
+
+            @client.event
+            def question(what):
+                return what, client.call("echo", b"x")  # it may block
+
+            client.connect(served.uri(scheme="http"))
+            given = ("ü", b"\x00", {"a": [b"y"]})
+            assert client.call("echo", *given) == given
+            client.emit("ask_me", "why")
+            assert answers.get(timeout=WAIT_S) == ["why", b"x"]
+
+    try:
+        await asyncio.to_thread(program)
+    finally:
+        await sio.shutdown()

@@ -7,9 +7,28 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .exceptions import AckTimeout, Disconnected, NodeGone
-from .handlers import as_reply
+from .handlers import as_reply, logger
 
-__all__ = ["Collected", "Waiting"]
+__all__ = ["Answered", "Collected", "Waiting", "fail_all", "give_up"]
+
+
+def fail_all(acks: Iterable[Any]) -> None:
+    """Tell those that want to know that no reply will come: the peer has gone."""
+    for ack in acks:
+        fail = getattr(ack, "fail", None)
+        if fail is not None:
+            fail()
+
+
+def give_up(acks: dict[int, Any], most: float) -> None:
+    """Wait no longer for the oldest replies that are more than ``most``."""
+    while len(acks) > most:
+        ack = acks.pop(next(iter(acks)))
+        logger.warning("more than %d acknowledgements were waited for", most)
+        if isinstance(ack, Waiting):
+            ack.late(f"more than {most:g} acknowledgements were waited for")
+        else:
+            fail_all((ack,))
 
 
 class Waiting:
@@ -32,29 +51,73 @@ class Waiting:
         self.future: asyncio.Future[Any] = loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         if timeout is not None:
-            self._timer = loop.call_later(timeout, self._late, timeout, forget)
-        self.future.add_done_callback(lambda _: forget())
+            text = f"not acknowledged within {timeout:g} s"
+            self._timer = loop.call_later(timeout, self.late, text)
+        self.future.add_done_callback(lambda _: self._over(forget))
+
+    def _over(self, forget: Callable[[], object]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        forget()
 
     def __call__(self, *values: Any) -> None:
         """Take the reply."""
-        if self._timer is not None:
-            self._timer.cancel()
         if not self.future.done():
             self.future.set_result(as_reply(list(values)))
 
     def fail(self) -> None:
         """Give up: the peer has gone."""
-        if self._timer is not None:
-            self._timer.cancel()
         if not self.future.done():
             self.future.set_exception(Disconnected("gone before it acknowledged"))
 
-    def _late(self, timeout: float, forget: Callable[[], object]) -> None:
-        forget()
+    def late(self, text: str) -> None:
+        """Give up: it is too late."""
         if not self.future.done():
-            self.future.set_exception(
-                AckTimeout(f"not acknowledged within {timeout:g} s")
-            )
+            self.future.set_exception(AckTimeout(text))
+
+
+class Answered(Waiting):
+    """
+    The same, for ``callback(error, *values)``: the error is None, or an exception.
+
+    Args:
+        timeout: Seconds that it may take.
+        forget: Called when it has not come.
+        callback: The callback.
+        call: Calls it; it may be a coroutine function.
+
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        timeout: float,
+        forget: Callable[[], object],
+        callback: Callable[..., Any],
+        call: Callable[..., object],
+    ) -> None:
+        super().__init__(timeout, forget)
+        self.future.add_done_callback(lambda done: _answer(done, callback, call))
+
+    def __call__(self, *values: Any) -> None:
+        """Take the reply."""
+        if not self.future.done():
+            self.future.set_result(values)
+
+
+def _answer(
+    done: asyncio.Future[Any],
+    callback: Callable[..., Any],
+    call: Callable[..., object],
+) -> None:
+    if done.cancelled():
+        return
+    exc = done.exception()
+    if exc is None:
+        call(callback, None, *done.result())
+    else:
+        call(callback, exc)
 
 
 class Collected:

@@ -19,7 +19,9 @@ __all__ = ["Client", "io"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: Arguments of a namespace; all others are the connection's.
-SOCKET_OPTIONS = frozenset(("ack_timeout", "auth", "max_offline", "retries"))
+SOCKET_OPTIONS = frozenset(
+    ("ack_timeout", "auth", "max_acks", "max_offline", "retries")
+)
 
 _managers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Manager]] = (
     weakref.WeakKeyDictionary()

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .acks import Waiting
+from ..asyncio.waiter import DONE as SENT
+from ..exceptions import ConnectionClosed
+from ._client_events import Queued, Written, told
+from .acks import Answered, Waiting, fail_all, give_up
 from .exceptions import AckTimeout, ConnectionError, Disconnected  # noqa: A004
 from .handlers import Anything, Handlers, accepted, logger
 from .packet import ACK, CONNECT, CONNECT_ERROR, DISCONNECT, EVENT, Packet
@@ -21,17 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["ClientSocket"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-class _Queued:
-    """An event that is sent until it is acknowledged."""
-
-    __slots__ = ("future", "packet", "tries")
-
-    def __init__(self, packet: Packet, future: asyncio.Future[Any]) -> None:
-        self.packet = packet
-        self.future = future
-        self.tries = 0
 
 
 class ClientSocket(Anything):
@@ -51,7 +44,10 @@ class ClientSocket(Anything):
         retries: How often an event is sent again that was not acknowledged within
             ``ack_timeout``. With it, events wait for each other, and each arrives at
             least once, or is given up: ``call()`` raises then.
-        max_offline: Events that wait for a connection at most.
+        max_offline: Events that wait for a connection at most; and of those that came
+            before the namespace was entered.
+        max_acks: Acknowledgements that are waited for at most; the oldest is given up
+            for one more.
 
     Attributes:
         id: The id that the server gave; None without a connection.
@@ -70,6 +66,7 @@ class ClientSocket(Anything):
         ack_timeout: float | None = None,
         retries: int | None = None,
         max_offline: int = 10_000,
+        max_acks: int = 10_000,
     ) -> None:
         super().__init__()
         if retries is not None and ack_timeout is None:
@@ -80,6 +77,7 @@ class ClientSocket(Anything):
         self.ack_timeout = ack_timeout
         self.retries = retries
         self.max_offline = max_offline
+        self.max_acks = max_acks
         self.id: str | None = None
         self.connected = False
         self.recovered = False
@@ -89,9 +87,10 @@ class ClientSocket(Anything):
         self._offset: str | None = None
         self._ids = 0
         self._acks: dict[int, Callable[..., Any]] = {}
-        self._offline: list[tuple[Packet, bool | None]] = []
+        self._offline: dict[int, Written] = {}  # by id; those without have others
         self._early: list[Packet] = []
-        self._queue: deque[_Queued] = deque()
+        self._queue: deque[Queued] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._draining: asyncio.Task[Any] | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._most: dict[Callable[..., Any], int] = {}
@@ -149,6 +148,7 @@ class ClientSocket(Anything):
             await waiter
 
     def _wake(self, exc: Exception | None) -> None:
+        self._stop_timer()
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if waiter.done():
@@ -179,9 +179,25 @@ class ClientSocket(Anything):
             if self._offset is not None:
                 auth["offset"] = self._offset
         self._send(Packet(CONNECT, self.name, auth))
+        manager, loop = self.manager, asyncio.get_running_loop()
+        self._stop_timer()
+        if manager.timeout is not None:
+            self._timer = loop.call_later(
+                manager.timeout, self._not_answered, manager.engine
+            )
+
+    def _not_answered(self, engine: Any) -> None:
+        self._timer = None
+        if self.manager.engine is engine:
+            self.failed(TimeoutError("the server has not answered in time"))
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
 
     def failed(self, exc: Exception) -> None:
-        """Take that the connection could not be opened."""
+        """Take that the connection could not be opened, or the namespace entered."""
         if self.active and not self.connected:
             self._call("connect_error", exc)
             error = ConnectionError(f"{self.manager.url}: {exc}")
@@ -195,6 +211,7 @@ class ClientSocket(Anything):
         event: str,
         *args: Any,
         callback: Callable[..., Any] | None = None,
+        timeout: float | None = None,
         volatile: bool = False,
         compress: bool | None = None,
     ) -> Awaitable[Any]:
@@ -205,6 +222,10 @@ class ClientSocket(Anything):
             event: Its name.
             args: Its arguments. A tuple that is alone is several.
             callback: Called with what the server acknowledges it with.
+            timeout: Seconds that this may take. With it, it is ``callback(error,
+                *values)`` that is called: the error is None, `AckTimeout` or
+                `Disconnected`. An event that waits for a connection still is not sent
+                then.
             volatile: Drop the event rather than have it wait.
             compress: Whether to compress it.
 
@@ -215,13 +236,18 @@ class ClientSocket(Anything):
         """
         packet = event_packet(self.name, event, args)
         if self.retries is not None and not volatile:
-            future = self._enqueue(packet)
-            future.add_done_callback(partial(_told, callback, event))
+            future = self._enqueue(packet, compress)
+            future.add_done_callback(partial(told, callback, event))
             return DONE
-        if callback is not None:
-            packet.id = self._next_id()
-            self._acks[packet.id] = callback
-        return self._emit(packet, volatile, compress)
+        if callback is None:
+            return self._emit(packet, volatile, compress)
+        if volatile and not self._writable:
+            return DONE
+        packet.id = number = self._next_id()
+        if timeout is not None:
+            call = self.manager.tasks.call
+            callback = Answered(timeout, partial(self._forget, number), callback, call)
+        return self._expecting(packet, callback, volatile, compress)
 
     def send(self, *args: Any, **options: Any) -> Awaitable[Any]:
         """Send the event ``message``; see :meth:`emit`."""
@@ -242,52 +268,98 @@ class ClientSocket(Anything):
         """
         packet = event_packet(self.name, event, args)
         if self.retries is not None:
-            return await self._enqueue(packet)
-        return await self._asked(packet, timeout)
+            return await self._enqueue(packet, None)
+        number = packet.id = self._next_id()
+        waiting = Waiting(timeout, partial(self._forget, number))
+        self._expecting(packet, waiting, False, None)
+        return await waiting.future
 
     emit_with_ack = call
 
-    async def _asked(self, packet: Packet, timeout: float | None) -> Any:
-        number = packet.id = self._next_id()
-        waiting = Waiting(timeout, partial(self._acks.pop, number, None))
-        self._acks[number] = waiting
-        self._emit(packet, False, None)
-        return await waiting.future
+    def _expecting(
+        self,
+        packet: Packet,
+        ack: Callable[..., Any],
+        volatile: bool,
+        compress: bool | None,
+    ) -> Awaitable[Any]:
+        """Send an event that is to be acknowledged."""
+        assert packet.id is not None
+        self._expect(packet.id, ack)
+        try:
+            return self._emit(packet, volatile, compress)
+        except BaseException:
+            self._acks.pop(packet.id, None)
+            if isinstance(ack, Waiting):
+                ack.future.cancel()
+            raise
+
+    def _expect(self, number: int, ack: Callable[..., Any]) -> None:
+        self._acks[number] = ack
+        give_up(self._acks, self.max_acks)
+
+    def _forget(self, number: int) -> None:
+        """Wait for a reply no longer; an event that was not sent yet, will not be."""
+        self._acks.pop(number, None)
+        self._offline.pop(number, None)
 
     def _next_id(self) -> int:
         number, self._ids = self._ids, self._ids + 1
         return number
 
+    @property
+    def _writable(self) -> bool:
+        return self.connected and self.manager.writable
+
     def _emit(
         self, packet: Packet, volatile: bool, compress: bool | None
     ) -> Awaitable[Any]:
-        if volatile and not (self.connected and self.manager.writable):
+        if volatile and not self._writable:
             return DONE
-        if self.connected:
-            return self._send_event(packet, compress)
+        written = Written(packet, self.manager.parser.encode(packet), compress)
+        if self.connected and not self._offline:
+            return self._send_event(written)
         if len(self._offline) >= self.max_offline:
             raise Disconnected(f"{self.max_offline} events wait for a connection")
-        self._offline.append((packet, compress))
+        number = -1 - self._next_id() if packet.id is None else packet.id
+        self._offline[number] = written
         return DONE
 
-    def _send_event(self, packet: Packet, compress: bool | None) -> Awaitable[Any]:
+    def _send_event(self, event: Written) -> Awaitable[Any]:
         for listener in self._any_outgoing or ():
-            self.manager.tasks.call(listener, *packet.data)
-        return self._send(packet, compress)
+            self.manager.tasks.call(listener, *event.data)
+        sent: Awaitable[Any] = self.manager.send(event.messages, event.compress)
+        return sent
 
     def _send(self, packet: Packet, compress: bool | None = None) -> Awaitable[Any]:
         messages = self.manager.parser.encode(packet)
         sent: Awaitable[Any] = self.manager.send(messages, compress)
         return sent
 
+    def _flush(self) -> None:
+        """Send what has waited for a connection, as fast as that takes it."""
+        while self._offline and self.connected:
+            event = self._offline.pop(next(iter(self._offline)))
+            sent = self._send_event(event)
+            if self._offline and sent is not SENT and sent is not DONE:
+                self.manager.tasks.start(self._flush_later(sent))
+                return
+
+    async def _flush_later(self, sent: Awaitable[Any]) -> None:
+        with suppress(ConnectionClosed):  # the rest waits for the next one
+            await sent
+        self._flush()
+
     # ---- retries ----
 
-    def _enqueue(self, packet: Packet) -> asyncio.Future[Any]:
+    def _enqueue(self, packet: Packet, compress: bool | None) -> asyncio.Future[Any]:
         """Have an event sent until it is acknowledged."""
         if len(self._queue) >= self.max_offline:
             raise Disconnected(f"{self.max_offline} events wait for a connection")
+        packet.id = self._next_id()
+        event = Written(packet, self.manager.parser.encode(packet), compress)
         future = asyncio.get_running_loop().create_future()
-        self._queue.append(_Queued(packet, future))
+        self._queue.append(Queued(event, future))
         self._drain()
         return future
 
@@ -299,21 +371,31 @@ class ClientSocket(Anything):
         """Send what is queued, one by one, while there is a connection."""
         while self._queue and self.connected:
             queued = self._queue[0]
+            if queued.future.cancelled():  # nobody waits for it any more
+                self._queue.popleft()
+                continue
             queued.tries += 1
+            number = queued.event.id
+            assert number is not None
+            waiting = Waiting(self.ack_timeout, partial(self._acks.pop, number, None))
+            self._expect(number, waiting)
+            self._send_event(queued.event)
+            error = result = None
             try:
-                result = await self._asked(queued.packet, self.ack_timeout)
+                result = await waiting.future
             except (AckTimeout, Disconnected) as exc:
                 assert self.retries is not None
-                if queued.tries > self.retries:
-                    if self._queue and self._queue[0] is queued:
-                        self._queue.popleft()
-                    if not queued.future.done():
-                        queued.future.set_exception(exc)
-                continue
+                if queued.tries <= self.retries:
+                    continue
+                error = exc
             if self._queue and self._queue[0] is queued:
                 self._queue.popleft()
-            if not queued.future.done():
+            if queued.future.done():
+                continue
+            if error is None:
                 queued.future.set_result(result)
+            else:
+                queued.future.set_exception(error)
 
     # ---- receiving ----
 
@@ -323,8 +405,11 @@ class ClientSocket(Anything):
         if kind == EVENT:
             if self.connected:
                 self._event(packet)
-            else:
+            elif len(self._early) < self.max_offline:
                 self._early.append(packet)
+            else:
+                logger.warning("%r: too much before it was entered", self)
+                self.manager.engine.close("parse error")
         elif kind == ACK:
             ack = self._acks.pop(packet.id or 0, None)
             if ack is not None:
@@ -359,9 +444,7 @@ class ClientSocket(Anything):
         early, self._early = self._early, []
         for packet in early:
             self._event(packet)
-        offline, self._offline = self._offline, []
-        for packet, compress in offline:
-            self._send_event(packet, compress)
+        self._flush()
         self._drain()
         self._wake(None)
 
@@ -440,14 +523,14 @@ class ClientSocket(Anything):
     def _give_up(self) -> None:
         """Forget what waits for acknowledgements or for a connection."""
         queue, self._queue = self._queue, deque()
-        self._offline = []
+        self._offline = {}
+        self._early = []
         for queued in queue:
             if not queued.future.done():
                 queued.future.set_exception(Disconnected("the client has left"))
-        for number in list(self._acks):
-            fail = getattr(self._acks.pop(number), "fail", None)
-            if fail is not None:
-                fail()
+        acks = list(self._acks.values())
+        self._acks.clear()
+        fail_all(acks)
 
     def given_up(self) -> None:
         """Take that the connection will not come back."""
@@ -458,6 +541,8 @@ class ClientSocket(Anything):
 
     def lost(self, reason: str) -> None:
         """Take the end of the connection."""
+        self._early = []
+        self._stop_timer()
         self._left(reason)
         if self.active and not self.manager.reconnection:
             self.active = False
@@ -469,28 +554,6 @@ class ClientSocket(Anything):
             return
         self.connected = False
         self.id = None
-        waiting = {packet.id for packet, _ in self._offline}
-        for number in [n for n in self._acks if n not in waiting]:
-            fail = getattr(self._acks.pop(number), "fail", None)
-            if fail is not None:
-                fail()
+        sent = [number for number in self._acks if number not in self._offline]
+        fail_all([self._acks.pop(number) for number in sent])
         self._call("disconnect", reason)
-
-
-def _told(
-    callback: Callable[..., Any] | None, event: str, future: asyncio.Future[Any]
-) -> None:
-    """Hand the reply to an event with retries to its callback."""
-    if future.cancelled():
-        return
-    exc = future.exception()
-    if exc is not None:
-        logger.warning("%r was given up: %s", event, exc)
-    elif callback is not None:
-        result = future.result()
-        if type(result) is tuple:
-            callback(*result)
-        elif result is None:
-            callback()
-        else:
-            callback(result)

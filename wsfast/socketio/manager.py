@@ -34,7 +34,8 @@ class Manager:
             second, and so on.
         reconnection_delay_max: Most seconds between two attempts.
         randomization_factor: By which part of it each delay is longer or shorter.
-        timeout: Seconds that opening may take.
+        timeout: Seconds that opening may take, and again entering a namespace; None for
+            no limit.
         transports: Transports, in the order of their use.
         try_all_transports: Begin with the next one when the first does not work.
         path: Path of the server's requests.
@@ -57,7 +58,7 @@ class Manager:
         reconnection_delay: float = 1.0,
         reconnection_delay_max: float = 5.0,
         randomization_factor: float = 0.5,
-        timeout: float = 20.0,
+        timeout: float | None = 20.0,
         transports: Sequence[str] = ("polling", "websocket"),
         try_all_transports: bool = False,
         path: str = "/socket.io/",
@@ -74,6 +75,7 @@ class Manager:
         self.reconnection_delay = reconnection_delay
         self.reconnection_delay_max = reconnection_delay_max
         self.randomization_factor = randomization_factor
+        self.timeout = timeout
         self.transports = tuple(transports)
         self.try_all_transports = try_all_transports
         self.state = "closed"

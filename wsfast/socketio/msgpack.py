@@ -9,7 +9,7 @@ try:
 except ImportError as exc:  # pragma: no cover - the tests have it
     raise ImportError("this parser needs msgpack: pip install msgpack") from exc
 
-from .packet import CONNECT_ERROR, EVENT, MAX_ID, MAX_NESTING, Packet, PacketError
+from .packet import CONNECT_ERROR, MAX_ID, MAX_NESTING, Packet, PacketError
 
 __all__ = ["MsgpackParser"]
 
@@ -63,7 +63,7 @@ class MsgpackParser:
             raise PacketError("the namespace is a string", "namespace")
         if number is not None and not (type(number) is int and 0 <= number <= MAX_ID):
             raise PacketError("the id is an integer of at most 2 ** 53", "id")
-        if kind >= EVENT and _deeper_than(data, MAX_NESTING):
+        if _deeper_than(data, MAX_NESTING):
             raise PacketError(f"more than {MAX_NESTING} levels", "nesting")
         return Packet(kind, namespace, data, number).check()
 

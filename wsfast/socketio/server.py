@@ -47,6 +47,8 @@ class Server(Sids):
         max_rooms_per_conn: Rooms that a client joins at most, in a namespace; None for
             no limit, here and below.
         max_namespaces_per_conn: Namespaces that a connection is in at most.
+        max_acks: Acknowledgements of a client in one namespace that are waited for at
+            most; the oldest is given up for one more.
         max_handlers: Coroutine handlers and middlewares of a connection that run at a
             time; the packets that come meanwhile wait. With 1, each event is handled
             before the next one.
@@ -75,6 +77,7 @@ class Server(Sids):
         cleanup_empty_child_namespaces: bool = True,
         max_rooms_per_conn: int | None = 1000,
         max_namespaces_per_conn: int | None = 100,
+        max_acks: int | None = 1000,
         max_handlers: int | None = 100,
         max_queue: int | None = 1000,
         max_queue_size: int | None = 1 << 20,
@@ -99,6 +102,7 @@ class Server(Sids):
         (self.max_namespaces_per_conn,) = limits(
             1, max_namespaces_per_conn=max_namespaces_per_conn
         )
+        (self.max_acks,) = limits(1, max_acks=max_acks)
         self.pace = Pace.of(max_handlers, max_queue, max_queue_size)
         self.always_connect = always_connect
         self.adapter_factory = adapter

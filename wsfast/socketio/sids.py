@@ -105,6 +105,7 @@ class Sids:
         skip_sid: str | Iterable[str] | None = None,
         namespace: str | None = None,
         callback: Callable[..., Any] | None = None,
+        timeout: float | None = None,
         volatile: bool = False,
         compress: bool | None = None,
         local: bool = False,
@@ -123,10 +124,18 @@ class Sids:
             namespace: The namespace, ``"/"`` by default.
             callback: Called with the reply of each recipient; then they are those of
                 this node alone.
+            timeout: Seconds that this may take. With it, it is ``callback(error,
+                *values)`` that is called, and ``to`` is one client: for many there is
+                :meth:`emit_with_ack`.
             volatile: Leave out whoever is not ready for more.
             compress: Whether to compress it; None to leave it to the server.
             local: Clients of this node alone.
             ignore_queue: The same.
+
+        Raises:
+            ValueError: The name is reserved, the data cannot be written, or there is a
+                ``timeout`` without one client of this node.
+            TypeError: The data cannot be written.
 
         """
         found = self._of(namespace)
@@ -143,9 +152,12 @@ class Sids:
                     event,
                     *args,
                     callback=callback,
+                    timeout=timeout,
                     volatile=volatile,
                     compress=compress,
                 )
+        if timeout is not None:
+            raise ValueError(f"timeout= needs one client of this node, not {only!r}")
         rooms = names(to) | names(room)
         left_out = names(except_) | names(skip_sid)
         local = local or ignore_queue

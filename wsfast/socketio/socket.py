@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .acks import Waiting
+from .acks import Answered, Waiting, fail_all, give_up
 from .exceptions import Disconnected, TooManyRooms
 from .handlers import Anything, logger
 from .packet import ACK, CONNECT, CONNECT_ERROR, DISCONNECT, Packet
@@ -166,6 +166,7 @@ class Socket(Anything):
         event: str,
         *args: Any,
         callback: Callable[..., Any] | None = None,
+        timeout: float | None = None,
         volatile: bool = False,
         compress: bool | None = None,
     ) -> Awaitable[Any]:
@@ -176,6 +177,9 @@ class Socket(Anything):
             event: Its name.
             args: Its arguments. A tuple that is alone is several.
             callback: Called with what the client acknowledges it with.
+            timeout: Seconds that this may take. With it, it is ``callback(error,
+                *values)`` that is called: the error is None, `AckTimeout` or
+                `Disconnected`.
             volatile: Drop the event if the client is not ready for more.
             compress: Whether to compress it; None to leave it to the server.
 
@@ -185,10 +189,23 @@ class Socket(Anything):
 
         """
         packet = event_packet(self.namespace.name, event, args)
-        if callback is not None:
-            packet.id = self.namespace.next_id()
-            self.expect(packet.id, callback)
-        return self._emit(packet, volatile, compress)
+        if callback is None:
+            return self._emit(packet, volatile, compress)
+        if volatile and not self.writable:
+            return DONE
+        packet.id = number = self.namespace.next_id()
+        if timeout is not None:
+            call = self.namespace.server.tasks.call
+            forget = partial(self.forget_ack, number)
+            callback = Answered(timeout, forget, callback, call)
+        self.expect(number, callback)
+        try:
+            return self._emit(packet, volatile, compress)
+        except BaseException:
+            self.forget_ack(number)
+            if isinstance(callback, Answered):
+                callback.future.cancel()
+            raise
 
     def _emit(
         self, packet: Packet, volatile: bool, compress: bool | None
@@ -271,6 +288,8 @@ class Socket(Anything):
         if self._acks is None:
             self._acks = {}
         self._acks[number] = ack
+        if len(self._acks) > self.namespace.server.max_acks:
+            give_up(self._acks, self.namespace.server.max_acks)
 
     def forget_ack(self, number: int) -> None:
         """Wait for a reply no longer."""
@@ -510,10 +529,7 @@ class Socket(Anything):
         self.namespace.remove(self)
         self.connection.left(self)
         acks, self._acks = self._acks, None
-        for ack in (acks or {}).values():
-            fail = getattr(ack, "fail", None)
-            if fail is not None:
-                fail()
+        fail_all((acks or {}).values())
 
 
 def _nowhere(message: Any) -> None:

@@ -7,7 +7,7 @@ import inspect
 import queue
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from ..asyncio._threaded import run_loop
 from .client import Client
 from .exceptions import Disconnected
+from .handlers import logger
 
 __all__ = ["SyncClient"]
 
@@ -69,10 +70,17 @@ class SyncClient:
         future: Future[Any] = Future()
 
         def run() -> None:
+            wanted = future.set_running_or_notify_cancel()
             try:
-                future.set_result(handler(*args))
+                result = handler(*args)
             except BaseException as exc:
-                future.set_exception(exc)
+                if wanted:
+                    future.set_exception(exc)
+                else:
+                    logger.exception("%r has failed", handler)
+            else:
+                if wanted:
+                    future.set_result(result)
 
         self._calls.put(run)
         return await asyncio.wrap_future(future)
@@ -178,8 +186,12 @@ class SyncClient:
         return self._run(self._client.call(event, *args, **options))
 
     def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        loop = self._loop
-        if loop is None:
-            coroutine.close()
-            raise Disconnected("the client is not connected")
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+        with self._lock:
+            if self._loop is None:
+                coroutine.close()
+                raise Disconnected("the client is not connected")
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except CancelledError:
+            raise Disconnected("the client was disconnected") from None
