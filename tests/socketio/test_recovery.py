@@ -271,7 +271,7 @@ async def test_who_has_missed_more_than_can_be_sent_begins_anew(place):
 class _Socket:
     def __init__(self, pid, first):
         self.id, self.pid, self.rooms, self.data = "sid", pid, {"sid"}, {}
-        self.first_offset = first
+        self.first_offset = self.last_offset = first
 
 
 def history(**options):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..engineio import Prepared
 from .acks import Collected
 from .packet import Packet
-from .recovery import History
-from .targets import Target
+from .recovery import ConnectionStateRecovery, History
+from .targets import DONE, Target
 
 if TYPE_CHECKING:
     from .namespace import Namespace
+    from .parser import Parser
     from .socket import Socket
 
 __all__ = ["Adapter"]
@@ -32,6 +33,7 @@ class Adapter:
         namespace: As given.
         rooms: Room -> the sockets that have joined it, in that order.
         history: What recovery needs, or None.
+        recorder: What gives numbers to events as they are sent, or None.
 
     """
 
@@ -42,10 +44,20 @@ class Adapter:
         self.namespace = namespace
         self.rooms: dict[str, dict[Socket, None]] = {}
         server = namespace.server
-        self.history = None
+        self.history: History | None = None
         if server.recovery is not None:
             most = server.engine.max_send_buffer
-            self.history = History(server.recovery, server.parser, most)
+            self.history = self.make_history(server.recovery, server.parser, most)
+        self.recorder = self.history
+
+    def make_history(
+        self, options: ConnectionStateRecovery, parser: Parser, most: int | None
+    ) -> History:
+        """Return what recovery needs."""
+        return History(options, parser, most)
+
+    async def fetch_session(self, pid: str, offset: Any) -> None:
+        """Have the history know of a client that comes back, from wherever it was."""
 
     async def start(self) -> None:
         """Begin; called before the first socket."""
@@ -99,9 +111,13 @@ class Adapter:
 
     # ---- events ----
 
-    def broadcast(self, packet: Packet, target: Target) -> None:
-        """Send an event to whom it is for."""
+    def broadcast(self, packet: Packet, target: Target) -> Awaitable[None]:
+        """Send an event to whom it is for; awaiting is back-pressure, if there is."""
         self.deliver(packet, target)
+        return DONE
+
+    def flush(self, socket: Socket) -> None:
+        """Send a socket what it was emitted: it is about to be disconnected."""
 
     def deliver(
         self,
@@ -122,22 +138,54 @@ class Adapter:
 
         """
         number, said = None, packet.data
-        if self.history is not None and ack is None and not target.volatile:
+        if self.recorder is not None and ack is None and not target.volatile:
             said = list(said)
-            number, messages = self.history.add(packet, target.rooms, target.except_)
+            number, messages = self.recorder.add(packet, target.rooms, target.except_)
         else:
             messages = self.namespace.server.parser.encode(packet)
+        return self.hand_out(
+            self.sockets(target), messages, said, target, number, packet.id, ack
+        )
+
+    def hand_out(
+        self,
+        sockets: Iterable[Socket],
+        messages: list[str | bytes],
+        said: list[Any],
+        target: Target,
+        number: int | None = None,
+        ident: int | None = None,
+        ack: Callable[..., Any] | None = None,
+    ) -> int:
+        """
+        Send the messages of an event, framed once.
+
+        Args:
+            sockets: To whom.
+            messages: As the parser has made them.
+            said: Its data, for those who look on.
+            target: How.
+            number: Its number, if it has one.
+            ident: Its id, if it is to be acknowledged.
+            ack: What takes the acknowledgement of each of them.
+
+        Returns:
+            How many it was sent to.
+
+        """
         prepared = [Prepared(message, compress=target.compress) for message in messages]
         single = prepared[0] if len(prepared) == 1 else None
         count = 0
-        for socket in self.sockets(target):
+        for socket in sockets:
             if target.volatile and not socket.writable:
                 continue
             count += 1
-            if number is not None and socket.first_offset is None:
-                socket.first_offset = number
+            if number is not None:
+                socket.last_offset = number
+                if socket.first_offset is None:
+                    socket.first_offset = number
             if ack is not None:
-                socket.expect(packet.id, ack)
+                socket.expect(ident, ack)
             if socket._any_outgoing is not None:
                 socket.tell_outgoing(said)
             if single is not None:
@@ -146,6 +194,18 @@ class Adapter:
                 for piece in prepared:
                     socket.write(piece)
         return count
+
+    def emit_to(
+        self, socket: Socket, packet: Packet, compress: bool | None
+    ) -> Awaitable[Any]:
+        """Send an event to one socket, which may ask for it again."""
+        assert self.recorder is not None
+        rooms: frozenset[str] = frozenset((socket.id,))
+        number, messages = self.recorder.add(packet, rooms, frozenset())
+        socket.last_offset = number
+        if socket.first_offset is None:
+            socket.first_offset = number
+        return socket.send_messages(messages, compress)
 
     async def broadcast_with_ack(self, packet: Packet, target: Target) -> list[Any]:
         """Send an event and return all replies."""

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import secrets
+from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -15,12 +16,14 @@ from .acks import Collected
 from .adapter import Adapter
 from .exceptions import AckTimeout, TooManyRooms
 from .handlers import logger
+from .kept import KeptEvents
 from .packet import EVENT, Packet, PacketError
 from .parser import Decoder, JSONDecoder, JSONParser
 from .remote import description_of, remote_sockets
-from .targets import Target
+from .targets import DONE, Target
 
 if TYPE_CHECKING:
+    from .kept import Log
     from .namespace import Namespace
 
 __all__ = ["Cluster", "ClusterAdapter"]
@@ -39,6 +42,7 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
         "octets": ([bytes], None),
         "ack": (str, None),
         "timeout": (float, None),
+        "token": (int, None),
         **_TARGET,
     },
     "count": {"ack": str, "count": int},
@@ -49,6 +53,8 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
     "disconnect": {"close": bool, **_TARGET},
     "raise": {"event": str, "args": list},
 }
+#: What goes through the log, if there is one, so that it keeps its order.
+LOGGED: Final = ("event", "join", "leave", "disconnect", "raise")
 #: Events of other nodes whose acknowledgements are waited for here, at most.
 MAX_ASKED: Final = 10_000
 #: Seconds that they are waited for beyond those that the other node waits.
@@ -70,6 +76,10 @@ class Cluster:
         name: What channels begin with: the same on all nodes.
         format: Of what goes over the bus; see :class:`wsfast.hub.Codec`.
         max_size: Octets of it at most.
+        log: Where events and the state of clients are kept, such as a
+            :class:`~wsfast.hub.redis_log.RedisLog`, for servers that recover
+            connections: clients may come back to any node then. It is started and
+            closed with the cluster, unless it has been started.
         timeout: Seconds that ``fetch_sockets()`` waits for other nodes, and that an
             event to be acknowledged waits for the number of their clients.
 
@@ -80,6 +90,7 @@ class Cluster:
         bus: Bus,
         *,
         presence: Presence | None = None,
+        log: Log | None = None,
         name: str = "wsfast:socketio",
         format: Literal["json", "msgpack"] = "json",  # noqa: A002 - as of Codec
         max_size: int = 1 << 20,
@@ -93,18 +104,36 @@ class Cluster:
             presence = Presence(bus, name=name, format=format, max_size=max_size)
         self.presence = presence
         self.codec = Codec(presence.node, KINDS, format=format, max_size=max_size)
+        self.kept: KeptEvents | None = None
+        if log is not None:
+            kinds = {kind: KINDS[kind] for kind in LOGGED}
+            terms: Any = {"format": format, "max_size": max_size, "timeout": timeout}
+            self.kept = KeptEvents(log, presence, kinds, **terms)
+        self._owns_log = False
 
     def __call__(self, namespace: Namespace) -> ClusterAdapter:
         """Return the adapter of a namespace."""
+        if self.kept is not None and namespace.server.recovery is not None:
+            from .kept_adapter import KeptAdapter
+
+            return KeptAdapter(self, self.kept, namespace)
         return ClusterAdapter(self, namespace)
 
     async def start(self) -> None:
         """Tell the others that this node is there."""
         if self.own_presence:
             await self.presence.start()
+        if self.kept is not None and self.kept.log.state == "closed":
+            self._owns_log = True
+            await self.kept.log.start()
 
     async def close(self) -> None:
-        """Tell the others that it has gone."""
+        """Save what clients may come back for, and tell the others that it has gone."""
+        if self.kept is not None:
+            await self.kept.saved()
+            if self._owns_log:
+                self._owns_log = False
+                await self.kept.log.close()
         if self.own_presence:
             await self.presence.close()
 
@@ -129,21 +158,21 @@ class ClusterAdapter(Adapter):
     clustered = True
 
     def __init__(self, cluster: Cluster, namespace: Namespace) -> None:
-        super().__init__(namespace)
         self.cluster = cluster
+        super().__init__(namespace)
         name = quote(namespace.name)
         if len(name) > 256:
             name = hashlib.sha256(name.encode()).hexdigest()
         self.channel = f"{cluster.name}:{name}"
         self._collected: dict[str, Collected] = {}
         self._asked: dict[tuple[str, str], _Asked] = {}
-        self._listening = False
+        self.listening = False
         cluster.presence.when_gone(self._node_gone)
 
     async def start(self) -> None:
         """Listen to the others."""
         bus, presence = self.cluster.bus, self.cluster.presence
-        self._listening = True
+        self.listening = True
         bus.subscribe(self.channel, self._heard)
         bus.subscribe(f"{self.channel}#{presence.node}", self._heard)
         presence.answer(f"fetch {self.channel}", self._fetched)
@@ -151,8 +180,8 @@ class ClusterAdapter(Adapter):
 
     def close(self) -> None:
         """Listen no longer."""
-        if self._listening:
-            self._listening = False
+        if self.listening:
+            self.listening = False
             bus, presence = self.cluster.bus, self.cluster.presence
             bus.unsubscribe(self.channel, self._heard)
             bus.unsubscribe(f"{self.channel}#{presence.node}", self._heard)
@@ -163,16 +192,24 @@ class ClusterAdapter(Adapter):
 
     # ---- telling the others ----
 
-    def _tell(self, kind: str, to: str = "", **fields: Any) -> None:
+    def tell(self, kind: str, to: str = "", **fields: Any) -> None:
+        """
+        Tell all other nodes, or one.
+
+        Raises:
+            EnvelopeError: It is too long.
+
+        """
         channel = f"{self.channel}#{to}" if to else self.channel
         octets = self.cluster.codec.encode(kind, **fields)
         self.cluster.bus.publish(channel, octets)
 
-    def broadcast(self, packet: Packet, target: Target) -> None:
+    def broadcast(self, packet: Packet, target: Target) -> Awaitable[None]:
         """Send an event to the clients of all nodes."""
         if not target.local:
-            self._tell("event", **self._written(packet), **_fields(target))
+            self.tell("event", **self.written(packet), **fields_of(target))
         self.deliver(packet, target)
+        return DONE
 
     async def broadcast_with_ack(self, packet: Packet, target: Target) -> list[Any]:
         """Send an event to the clients of all nodes, and return all replies."""
@@ -185,15 +222,15 @@ class ClusterAdapter(Adapter):
         loop = asyncio.get_running_loop()
         patience = loop.call_later(self.cluster.timeout, self._do_without, collected)
         try:
-            written = self._written(packet)
-            written.update(_fields(target), ack=number, timeout=target.timeout)
-            self._tell("event", **written)
+            written = self.written(packet)
+            written.update(fields_of(target), ack=number, timeout=target.timeout)
+            self.tell("event", **written)
             packet.id = self.namespace.next_id()
             collected.expect(self.deliver(packet, target, collected))
             replies = await collected.future
         except BaseException:
             with contextlib.suppress(EnvelopeError):
-                self._tell("forget", ack=number)
+                self.tell("forget", ack=number)
             raise
         finally:
             patience.cancel()
@@ -217,19 +254,19 @@ class ClusterAdapter(Adapter):
     def add_sockets(self, target: Target, rooms: frozenset[str]) -> None:
         """Have clients of all nodes join rooms."""
         if not target.local:
-            self._tell("join", names=sorted(rooms), **_fields(target))
+            self.tell("join", names=sorted(rooms), **fields_of(target))
         super().add_sockets(target, rooms)
 
     def del_sockets(self, target: Target, rooms: frozenset[str]) -> None:
         """Have clients of all nodes leave rooms."""
         if not target.local:
-            self._tell("leave", names=sorted(rooms), **_fields(target))
+            self.tell("leave", names=sorted(rooms), **fields_of(target))
         super().del_sockets(target, rooms)
 
     def disconnect_sockets(self, target: Target, close: bool) -> None:
         """Have clients of all nodes leave the namespace."""
         if not target.local:
-            self._tell("disconnect", close=close, **_fields(target))
+            self.tell("disconnect", close=close, **fields_of(target))
         super().disconnect_sockets(target, close)
 
     async def fetch_sockets(self, target: Target) -> list[Any]:
@@ -246,7 +283,7 @@ class ClusterAdapter(Adapter):
                 *(
                     presence.ask(
                         what,
-                        {**_fields(target), "after": after},
+                        {**fields_of(target), "after": after},
                         timeout=max(0.0, deadline - loop.time()),
                         nodes=nodes,
                     )
@@ -275,7 +312,7 @@ class ClusterAdapter(Adapter):
 
     def server_side_emit(self, event: str, args: list[Any]) -> None:
         """Raise an event on all other nodes."""
-        self._tell("raise", event=event, args=args)
+        self.tell("raise", event=event, args=args)
 
     async def server_side_emit_with_ack(
         self, event: str, args: list[Any], timeout: float
@@ -290,7 +327,7 @@ class ClusterAdapter(Adapter):
             raise AckTimeout(f"{count} nodes have not replied", replies)
         return replies
 
-    def _written(self, packet: Packet) -> dict[str, Any]:
+    def written(self, packet: Packet) -> dict[str, Any]:
         """Return a packet as fields."""
         messages = self.namespace.server.parser.encode(packet)
         octets = [each for each in messages if not isinstance(each, str)]
@@ -303,9 +340,16 @@ class ClusterAdapter(Adapter):
         try:
             envelope = self.cluster.codec.decode(octets)
             if envelope is not None:
-                self._take(envelope.node, envelope.kind, envelope.fields)
-        except (EnvelopeError, PacketError) as exc:
+                self.take(envelope.node, envelope.kind, envelope.fields)
+        except EnvelopeError as exc:
             logger.warning("%s: %s", channel, exc)
+
+    def take(self, node: str, kind: str, fields: dict[str, Any]) -> None:
+        """Do what another node has told, if it makes sense."""
+        try:
+            self._take(node, kind, fields)
+        except (EnvelopeError, PacketError) as exc:
+            logger.warning("%s of node %s: %s", kind, node, exc)
 
     def _take(self, node: str, kind: str, fields: dict[str, Any]) -> None:
         """Do what another node has told."""
@@ -321,20 +365,27 @@ class ClusterAdapter(Adapter):
                 if fields["text"] is None and fields["octets"] is None:
                     collected.fail(node)
                 else:
-                    collected.reply(node, self._read(fields).data[1:])
+                    collected.reply(node, self.read(fields).data[1:])
         elif kind == "forget":
             self._forget(node, fields["ack"])
         elif kind == "join":
-            self._join(_target(fields), fields["names"])
+            self._join(target_of(fields), fields["names"])
         elif kind == "leave":
-            super().del_sockets(_target(fields), frozenset(fields["names"]))
+            super().del_sockets(target_of(fields), frozenset(fields["names"]))
         elif kind == "disconnect":
-            super().disconnect_sockets(_target(fields), fields["close"])
+            super().disconnect_sockets(target_of(fields), fields["close"])
         elif kind == "raise":
             raising = self.namespace.raised(fields["event"], fields["args"])
             self.namespace.server.tasks.start(raising)
 
-    def _read(self, fields: dict[str, Any]) -> Packet:
+    def read(self, fields: dict[str, Any]) -> Packet:
+        """
+        Return the event in fields.
+
+        Raises:
+            PacketError: There is none.
+
+        """
         text, octets = fields["text"], fields["octets"] or []
         parser = self.namespace.server.parser
         if isinstance(parser, JSONParser):  # its limit is for what clients send
@@ -357,19 +408,23 @@ class ClusterAdapter(Adapter):
             except TooManyRooms as exc:  # noqa: PERF203 - of one of them
                 logger.warning("%r: %s", socket, exc)
 
+    def told(self, packet: Packet, target: Target) -> None:
+        """Hand out an event of another node."""
+        self.deliver(packet, target)
+
     def _event(self, node: str, fields: dict[str, Any]) -> None:
         """Deliver what another node has emitted."""
-        packet, target = self._read(fields), _target(fields)
+        packet, target = self.read(fields), target_of(fields)
         ack, timeout = fields["ack"], fields["timeout"]
         if ack is None:
-            self.deliver(packet, target)
+            self.told(packet, target)
             return
         if (node, ack) in self._asked:
             raise PacketError("an event that came before")
         packet.id = self.namespace.next_id()
         reply = _Reply(self, node, ack)
         count = self.deliver(packet, target, reply)
-        self._tell("count", node, ack=ack, count=count)
+        self.tell("count", node, ack=ack, count=count)
         reply.owed += count
         if reply.owed <= 0:
             return
@@ -394,12 +449,12 @@ class ClusterAdapter(Adapter):
         written: dict[str, Any] = {}
         if values is not None:
             packet = Packet(EVENT, self.namespace.name, ["ack", *values])
-            written = self._written(packet)
+            written = self.written(packet)
         try:
-            self._tell("ack", node, ack=ack, **written)
+            self.tell("ack", node, ack=ack, **written)
         except EnvelopeError as exc:
             logger.warning("a reply cannot be passed on: %s", exc)
-            self._tell("ack", node, ack=ack)
+            self.tell("ack", node, ack=ack)
 
     def replied(self, node: str, ack: str) -> None:
         """Take that all clients of this node have replied."""
@@ -409,7 +464,7 @@ class ClusterAdapter(Adapter):
 
     def _fetched(self, node: str, body: Any) -> dict[str, Any]:
         """Answer which clients are here, as many as go into one message."""
-        target = _target({name: body.get(name) for name in _TARGET})
+        target = target_of({name: body.get(name) for name in _TARGET})
         after, most = body["after"], self.cluster.codec.max_size // 2
         sockets = [socket for socket in self.sockets(target) if socket.id > after]
         sockets.sort(key=lambda socket: socket.id)
@@ -467,7 +522,7 @@ def _by_value(table: dict[str, str]) -> dict[str, list[str]]:
     return found
 
 
-def _fields(target: Target) -> dict[str, Any]:
+def fields_of(target: Target) -> dict[str, Any]:
     """Return a target as fields; those that are None are left out."""
     return {
         "rooms": sorted(target.rooms) or None,
@@ -477,7 +532,7 @@ def _fields(target: Target) -> dict[str, Any]:
     }
 
 
-def _target(fields: dict[str, Any]) -> Target:
+def target_of(fields: dict[str, Any]) -> Target:
     """Return fields as a target."""
     return Target(
         frozenset(fields["rooms"] or ()),

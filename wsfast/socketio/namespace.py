@@ -157,6 +157,13 @@ class Namespace(_Common):
     async def _enter(
         self, connection: Connection, auth: dict[str, Any], wish: Entering
     ) -> None:
+        history, pid = self.adapter.history, auth.get("pid")
+        if history is not None and type(pid) is str:
+            self.end_alive(pid)
+            await self.adapter.fetch_session(pid, auth.get("offset"))
+            if wish.left:
+                history.give_back(pid)
+                return
         socket, missed = self._socket_of(connection, auth)
         self._waiting[socket.id] = socket
         wish.socket = socket
@@ -216,10 +223,6 @@ class Namespace(_Common):
         pid, offset = auth.get("pid"), auth.get("offset")
         restored = None
         if type(pid) is str:
-            alive = self._pids.get(pid)
-            if alive is not None:  # its connection has died, which we do not know yet
-                alive.closed("transport close")
-                alive.connection.engine.close("transport close")
             restored = history.restore(pid, offset)
         if restored is None:
             sid, pid = secrets.token_urlsafe(15), secrets.token_urlsafe(15)
@@ -229,12 +232,21 @@ class Namespace(_Common):
         socket.data = session.data
         socket.recovered = True
         socket.restored = session
-        socket.first_offset = session.first
+        socket.first_offset, socket.last_offset = session.first, restored.last
         if session.first is None:
             socket.first_offset = restored.first
         socket.join(*session.rooms)
         self._pids[session.pid] = socket  # it may come again before it is let in
         return socket, restored.events
+
+    def end_alive(self, pid: str) -> bool:
+        """End a client whose connection has died, which is not known yet, if so."""
+        alive = self._pids.get(pid)
+        if alive is None:
+            return False
+        alive.closed("transport close")
+        alive.connection.engine.close("transport close")
+        return True
 
     def _admit(self, socket: Socket, missed: list[list[str | bytes]]) -> None:
         self._waiting.pop(socket.id, None)

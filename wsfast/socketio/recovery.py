@@ -61,6 +61,8 @@ class Session(NamedTuple):
     data: dict[str, Any]
     #: Number of the first event that it was sent; None if there was none.
     first: int | None
+    #: Number of the last one that it was sent; None if there was none.
+    last: int | None
     #: Number of the event after the last one before it went.
     end: int
     at: float
@@ -81,6 +83,8 @@ class Missed(NamedTuple):
     session: Session
     #: Number of the first event that it has missed; None if there was none.
     first: int | None
+    #: Number of the last event that it has, or is sent now; None if there was none.
+    last: int | None
     #: The messages of each.
     events: list[list[str | bytes]]
 
@@ -118,12 +122,23 @@ class History:
             max_sessions=options.max_sessions,
         )
         (self._most_missed,) = limits(0, most_missed=most_missed)
-        self._parser = parser
+        self.parser = parser
         self._clock = clock
         self._events: deque[_Event] = deque()
         self._size = 0
         self._sessions: dict[str, Session] = {}
         self._next = 0
+        self._kept_from = 0  # all events from this number on are there
+
+    @staticmethod
+    def offset_of(number: int) -> str:
+        """Return the offset of an event, as clients send it back."""
+        return offset_of(number)
+
+    @staticmethod
+    def number_of(offset: Any) -> int | None:
+        """Return the number of an event, None for what is no offset of ours."""
+        return number_of(offset)
 
     def add(
         self, packet: Packet, rooms: frozenset[str], except_: frozenset[str]
@@ -144,8 +159,19 @@ class History:
 
         """
         number = self._next
-        packet.data.append(offset_of(number))
-        messages = self._parser.encode(packet)
+        packet.data.append(self.offset_of(number))
+        messages = self.parser.encode(packet)
+        self.keep_event(number, rooms, except_, messages)
+        return number, messages
+
+    def keep_event(
+        self,
+        number: int,
+        rooms: frozenset[str],
+        except_: frozenset[str],
+        messages: list[str | bytes],
+    ) -> None:
+        """Keep an event with its number, which is above those before."""
         self._next = number + 1
         size = sum(map(len, messages))
         self._size += size
@@ -153,7 +179,6 @@ class History:
             _Event(number, self._clock(), rooms, except_, messages, size)
         )
         self._forget_old()
-        return number, messages
 
     def persist(self, socket: Socket) -> None:
         """Keep the session of a socket that has gone."""
@@ -166,6 +191,7 @@ class History:
                 sorted(socket.rooms),
                 socket.data,
                 socket.first_offset,
+                socket.last_offset,
                 self._next,
                 self._clock(),
             )
@@ -175,6 +201,9 @@ class History:
         """Keep a session, or keep it again: its client was not let in."""
         self._sessions[session.pid] = session
         self._forget_old()
+
+    def give_back(self, pid: str) -> None:
+        """Keep a session that was not asked for after all: it is kept anyway."""
 
     def restore(self, pid: str, offset: Any) -> Missed | None:
         """
@@ -194,16 +223,20 @@ class History:
         session = self._sessions.get(pid)
         if session is None or session.at < self._clock() - self._age:
             return None
+        last = session.last
         if offset is None:
             # What it was sent, if anything, was lost: all of it is sent again.
             start = session.end if session.first is None else session.first
         else:
-            number = number_of(offset)
+            number = self.number_of(offset)
             if number is None or not 0 <= number < self._next:
                 return None
+            # It may be that all that it was sent since is nothing.
             start = number + 1
-        kept_from = self._events[0].number if self._events else self._next
-        if start < kept_from:
+            if number == last:
+                start = max(start, session.end)
+            last = number
+        if start < self._kept_from:
             return None
         rooms = frozenset(session.rooms)
         missed = [
@@ -217,7 +250,8 @@ class History:
             return None
         del self._sessions[pid]
         first = missed[0].number if missed else None
-        return Missed(session, first, [event.messages for event in missed])
+        last = missed[-1].number if missed else last
+        return Missed(session, first, last, [event.messages for event in missed])
 
     def _forget_old(self) -> None:
         """Forget what is too old or too much; what is added pays for it."""
@@ -228,6 +262,7 @@ class History:
             or len(events) > self._most_events
             or self._size > self._most_octets
         ):
+            self._kept_from = events[0].number + 1
             self._size -= events.popleft().size
         while sessions:
             pid = next(iter(sessions))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .adapter import Adapter
     from .socket import Socket
 
-__all__ = ["RemoteSocket", "description_of", "remote_sockets"]
+__all__ = ["RemoteSocket", "description_of", "plain", "remote_sockets"]
 
 
 def description_of(socket: Socket) -> dict[str, Any]:
@@ -22,18 +22,18 @@ def description_of(socket: Socket) -> dict[str, Any]:
     return {
         "id": socket.id,
         "rooms": sorted(socket.rooms),
-        "data": _plain(socket.data),
+        "data": plain(socket.data),
         "handshake": {
             "headers": {str(k): v for k, v in handshake.headers.raw_items()},
             "query": handshake.query,
-            "auth": _plain(handshake.auth),
+            "auth": plain(handshake.auth),
             "address": list(address) if address else None,
             "time": handshake.time,
         },
     }
 
 
-def _plain(data: dict[str, Any]) -> dict[str, Any]:
+def plain(data: dict[str, Any]) -> dict[str, Any]:
     """Return those items that JSON can hold."""
     found = {}
     for key, value in data.items():

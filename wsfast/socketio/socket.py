@@ -99,6 +99,7 @@ class Socket(Anything):
         "first_offset",
         "handshake",
         "id",
+        "last_offset",
         "namespace",
         "pid",
         "recovered",
@@ -126,6 +127,7 @@ class Socket(Anything):
         #: What it has come back to, until it is let in.
         self.restored: Session | None = None
         self.first_offset: int | None = None
+        self.last_offset: int | None = None
         self._acks: dict[int, Any] | None = None
         self._handlers: dict[str, Callable[..., Any]] | None = None
         self._middlewares: list[Callable[..., Any]] | None = None
@@ -214,13 +216,10 @@ class Socket(Anything):
             return DONE
         if self._any_outgoing is not None:
             self.tell_outgoing(packet.data)
-        history = self.namespace.adapter.history
-        if history is None or packet.id is not None or volatile:
+        adapter = self.namespace.adapter
+        if adapter.history is None or packet.id is not None or volatile:
             return self.send_packet(packet, compress)
-        number, messages = history.add(packet, frozenset((self.id,)), frozenset())
-        if self.first_offset is None:
-            self.first_offset = number
-        return self._send_messages(messages, compress)
+        return adapter.emit_to(self, packet, compress)
 
     def send(self, *args: Any, **options: Any) -> Awaitable[Any]:
         """Send the event ``message``; see :meth:`emit`."""
@@ -271,11 +270,12 @@ class Socket(Anything):
     ) -> Awaitable[Any]:
         """Send a packet."""
         messages = self.namespace.server.parser.encode(packet)
-        return self._send_messages(messages, compress)
+        return self.send_messages(messages, compress)
 
-    def _send_messages(
+    def send_messages(
         self, messages: list[str | bytes], compress: bool | None
     ) -> Awaitable[Any]:
+        """Send the messages of a packet."""
         if self._early is not None:
             self._early.extend(messages)
             return DONE
@@ -481,7 +481,7 @@ class Socket(Anything):
             said["pid"] = self.pid
         self.send_packet(Packet(CONNECT, self.namespace.name, said))
         for messages in missed:
-            self._send_messages(messages, None)
+            self.send_messages(messages, None)
         for message in early:
             self.write(message)
 
@@ -503,6 +503,7 @@ class Socket(Anything):
         if close:
             self.connection.close()
         elif self.connected:
+            self.namespace.adapter.flush(self)
             self.send_packet(Packet(DISCONNECT, self.namespace.name))
             self.closed("server namespace disconnect")
 

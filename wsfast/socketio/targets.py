@@ -136,8 +136,7 @@ class Operator:
     def emit(self, event: str, *args: Any) -> Awaitable[None]:
         """Send an event to all of them."""
         packet = event_packet(self._adapter.namespace.name, event, args)
-        self._adapter.broadcast(packet, self._target)
-        return DONE
+        return self._adapter.broadcast(packet, self._target)
 
     def send(self, *args: Any) -> Awaitable[None]:
         """Send the event ``message`` to all of them."""
