@@ -25,7 +25,7 @@ from time import perf_counter_ns
 import wsfast
 from bench.load.servers._serving import listening_socket
 from bench.load.targets import BUILD, HERE
-from wsfast.asyncio import Connection, ServerConnection, serve
+from wsfast.asyncio import Connection, ServerConnection, broadcast, serve
 from wsfast.asyncio._options import reactor_for
 
 REQUEST = (
@@ -40,6 +40,11 @@ STYLES = ["floor", "raw", "callback", "coroutine"]  # the first two are C
 class Echo(wsfast.Listener):
     def on_message(self, ws: Connection, message: str | bytes) -> None:
         ws.send(message)
+
+
+class Broadcast(wsfast.Listener):
+    def on_message(self, ws: ServerConnection, message: str | bytes) -> None:
+        broadcast(ws.server.connections, message)
 
 
 async def echo(ws: ServerConnection) -> None:
@@ -91,10 +96,12 @@ async def measure(
     reply = (len(frame) - 4) * args.depth  # without the masking-key
     room = bytearray(reply)
     sock = listening_socket(0)
-    handler = Echo if args.style == ["callback"] else echo
+    listener = Broadcast if args.broadcast else Echo
+    handler = listener if args.style == ["callback"] else echo
     settings = {"compression": None, "max_size": None, "ping_interval": None}
     async with serve(handler, sock=sock, **settings):
         peers = [await connected(sock.getsockname()) for _ in range(args.connections)]
+        senders = peers[:1] if args.broadcast else peers
         run_pass = reactor_for(asyncio.get_running_loop()).run_pass
         found = []
 
@@ -105,7 +112,7 @@ async def measure(
                 return 0
 
         def take_round() -> None:  # in a callback of the loop's: no task is running
-            for peer in peers:
+            for peer in senders:
                 if peer.send(sent) != len(sent):
                     raise SystemExit("too much to have in flight")
             took = meter(run_pass)
@@ -133,8 +140,9 @@ def measure_floor(args: argparse.Namespace) -> dict[str, float]:
     command = [str(BUILD / "pass_floor")]
     for name in ("connections", "depth", "size", "rounds", "core"):
         command += [f"--{name}", str(getattr(args, name))]
-    if args.binary:
-        command.append("--binary")
+    for name in ("binary", "broadcast"):
+        if getattr(args, name):
+            command.append(f"--{name}")
     if args.style == ["raw"]:
         command.append("--raw")
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
@@ -185,10 +193,15 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=1, help="messages in flight")
     parser.add_argument("--size", type=int, default=64, help="octets")
     parser.add_argument("--binary", action="store_true")
+    parser.add_argument(
+        "--broadcast", action="store_true", help="one sends, all get it"
+    )
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    if args.broadcast and "coroutine" in args.style:
+        parser.error("a broadcast is by callback: --style floor callback")
     if not args.json:
         subprocess.run(["make", "-s", "-C", str(HERE), "build/pass_floor"], check=True)
     if len(args.style) > 1:

@@ -22,7 +22,7 @@ cdef class FrameWriter:
     cdef uint8_t *_buf               # octets that were copied in: [_start, _stop)
     cdef size_t _start
     cdef size_t _stop
-    cdef size_t _cap
+    cdef size_t _cap                 # 0 if they are those of a bytes object, not copied
     cdef segments *_older            # output before that; NULL if there is none
     cdef readonly Py_ssize_t queued
     cdef unsigned char _client
@@ -37,6 +37,7 @@ cdef class FrameWriter:
     cdef size_t gather(self, void *iovecs, size_t most) noexcept
 
     cdef uint8_t *_grow(self, size_t more) except NULL
+    cdef int _own(self) except -1
     cdef int _by_reference(self, const uint8_t *data, size_t size,
                            object owner) except -1
     cdef int _seal(self) except -1

@@ -9,7 +9,7 @@ one system call sends many frames; a large payload of a server is not copied at 
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from libc.stdint cimport uint8_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memmove
@@ -32,6 +32,13 @@ cdef extern from *:
     struct wsf_iovec:
         void *iov_base
         size_t iov_len
+
+
+cdef extern from *:
+    """
+    #define WSF_BYTES_HEADER offsetof(PyBytesObject, ob_sval)
+    """
+    const size_t BYTES_HEADER "WSF_BYTES_HEADER"
 
 
 cdef extern from "Python.h":
@@ -78,6 +85,19 @@ cdef void free_buffer(uint8_t *octets, size_t size) noexcept:
         _n_kept += 1
     else:
         free(octets)
+
+
+cdef inline PyObject *owner_of(uint8_t *octets) noexcept:
+    """Return the ``bytes`` that has these octets, which are its first."""
+    return <PyObject *>(octets - BYTES_HEADER)
+
+
+cdef inline void give_back(uint8_t *octets, size_t size) noexcept:
+    """End the use of a writer's buffer, which may be the inside of a ``bytes``."""
+    if size == 0 and octets is not NULL:
+        Py_DECREF(<object>owner_of(octets))
+    else:
+        free_buffer(octets, size)
 
 
 cdef inline segment *_at(segments *all, size_t i) noexcept:
@@ -177,7 +197,14 @@ cdef class FrameWriter:
 
         if size >= REFERENCE_MIN:
             self._by_reference(<const uint8_t *>PyBytes_AS_STRING(octets), size, octets)
-        elif size != 0:
+        elif size == 0:
+            return
+        elif self._buf is NULL:  # a frame that many get is not copied for each of them
+            Py_INCREF(octets)
+            self._buf = <uint8_t *>PyBytes_AS_STRING(octets)
+            self._stop = size
+            self.queued += size
+        else:
             memcpy(self._grow(size), PyBytes_AS_STRING(octets), size)
             self._stop += size
             self.queued += size
@@ -190,6 +217,11 @@ cdef class FrameWriter:
         cdef uint8_t *buf
         if self._stop + more <= cap:
             return self._buf + self._stop
+        if cap == 0 and self._buf is not NULL:
+            self._own()
+            cap = self._cap
+            if self._stop + more <= cap:
+                return self._buf + self._stop
         if self._start > cap // 2:  # each octet is moved once at most on average
             memmove(self._buf, self._buf + self._start, self._stop - self._start)
             self._stop -= self._start
@@ -209,6 +241,27 @@ cdef class FrameWriter:
             self._buf = buf
             self._cap = cap
         return self._buf + self._stop
+
+    cdef int _own(self) except -1:
+        """Copy what is inside a ``bytes`` into a buffer, so that more can follow it."""
+        cdef uint8_t *octets = self._buf
+        cdef size_t left = self._stop - self._start
+        cdef size_t cap
+        cdef uint8_t *buf = new_buffer(&cap)
+
+        if buf is not NULL and left > cap:
+            free_buffer(buf, cap)
+            cap = left
+            buf = <uint8_t *>malloc(cap)
+        if buf is NULL:
+            raise MemoryError
+        memcpy(buf, octets + self._start, left)
+        self._buf = buf
+        self._cap = cap
+        self._start = 0
+        self._stop = left
+        Py_DECREF(<object>owner_of(octets))
+        return 0
 
     cdef int _by_reference(self, const uint8_t *data, size_t size,
                            object owner) except -1:
@@ -234,6 +287,9 @@ cdef class FrameWriter:
         s.data = self._buf + self._start
         s.size = self._stop - self._start
         s.owner = NULL
+        if self._cap == 0:
+            s.base = NULL
+            s.owner = <void *>owner_of(self._buf)
         self._buf = NULL
         self._start = self._stop = self._cap = 0
         return 0
@@ -311,7 +367,7 @@ cdef class FrameWriter:
                 self._older = NULL
         self._start += n
         if self._start == self._stop:
-            free_buffer(self._buf, self._cap)  # an idle connection has none
+            give_back(self._buf, self._cap)  # an idle connection has none
             self._buf = NULL
             self._start = self._stop = self._cap = 0
 
@@ -353,4 +409,4 @@ cdef class FrameWriter:
             for i in range(self._older.count):
                 self._free_segment(_at(self._older, self._older.first + i))
             free(self._older)
-        free_buffer(self._buf, self._cap)
+        give_back(self._buf, self._cap)

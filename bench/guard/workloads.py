@@ -110,6 +110,7 @@ def echoes() -> None:
                 size=size,
                 depth=depth,
                 binary=False,
+                broadcast=False,
                 rounds=rounds,
             )
             asyncio.run(measure(args, counted, marks.zero))

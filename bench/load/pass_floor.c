@@ -2,12 +2,13 @@
  * `python -m bench.passes`.
  *
  *   pass_floor [--raw] [--connections N] [--depth D] [--size B] [--binary]
- *              [--rounds N] [--core N]
+ *              [--broadcast] [--rounds N] [--core N]
  *
  * Both ends are in one thread, as there: each round sends to all connections, serves
  * them and takes the replies; only the serving is timed. It polls once, and for each
  * connection reads once, echoes every frame into one buffer and sends that once.
- * --raw sends back what it has read. Prints nanoseconds per message as JSON. */
+ * --raw sends back what it has read. With --broadcast one connection sends, and all get
+ * it, by one send each. Prints nanoseconds per message as JSON. */
 #define _GNU_SOURCE
 #include "wire.h"
 
@@ -30,7 +31,7 @@ static uint8_t read_buf[READ_SIZE], out_buf[READ_SIZE], sent[READ_SIZE];
 static uint8_t expected[READ_SIZE], taken[READ_SIZE];
 static size_t sent_size, reply_size, size = 64;
 static long connections = 100, depth = 1, rounds = 1000;
-static bool raw, binary;
+static bool raw, binary, broadcasting;
 static int epfd, *peers, *served; /* the two ends of each connection */
 
 static long number(const char *text, long least, long most)
@@ -81,8 +82,10 @@ static void serve(int fd)
     if (n != (ssize_t)sent_size) /* it was sent in one go, and nothing else was */
         wire_die("recv");
     left = raw ? sent_size : echo(read_buf, sent_size);
-    if (send(fd, reply, left, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)left)
-        wire_die("send: too much to have in flight");
+    for (long i = 0; i < (broadcasting ? connections : 1); i++)
+        if (send(broadcasting ? served[i] : fd, reply, left,
+                 MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)left)
+            wire_die("send: too much to have in flight");
 }
 
 /* One poll, and all that is ready; returns the nanoseconds that took. */
@@ -100,9 +103,10 @@ static uint64_t timed_pass(void)
 static double take_round(void)
 {
     uint64_t took = 0;
-    long left = connections;
+    const long senders = broadcasting ? 1 : connections;
+    long left = senders;
 
-    for (long i = 0; i < connections; i++)
+    for (long i = 0; i < senders; i++)
         if (send(peers[i], sent, sent_size, MSG_DONTWAIT) != (ssize_t)sent_size)
             wire_die("send: too much to have in flight");
     for (; left > 0; left -= EVENTS)
@@ -182,7 +186,8 @@ int main(int argc, char **argv)
         {"raw", 0, NULL, 'r'},   {"binary", 0, NULL, 'b'},
         {"size", 1, NULL, 's'},  {"connections", 1, NULL, 'n'},
         {"depth", 1, NULL, 'd'}, {"rounds", 1, NULL, 'o'},
-        {"core", 1, NULL, 'c'},  {NULL, 0, NULL, 0}};
+        {"core", 1, NULL, 'c'},  {"broadcast", 0, NULL, 'a'},
+        {NULL, 0, NULL, 0}};
     double *found;
     int core = -1, o;
 
@@ -190,6 +195,9 @@ int main(int argc, char **argv)
         switch (o) {
         case 'r':
             raw = true;
+            break;
+        case 'a':
+            broadcasting = true;
             break;
         case 'b':
             binary = true;

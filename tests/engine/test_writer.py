@@ -91,6 +91,24 @@ def test_a_buffer_that_changes_is_copied(engine):
             assert one.payload == b"a" * size
 
 
+def test_octets_that_many_queue_are_kept_until_each_has_sent_them(engine):
+    """They may be shared: what follows, and what is sent, changes one queue alone."""
+    octets = bytes(range(200))
+    writers = [engine.FrameWriter(client=False) for _ in range(4)]
+    for writer in writers:
+        writer.raw(bytes(octets))
+    writers[0].consume(150)
+    writers[0].raw(b"more")
+    writers[1].consume(199)
+    writers[1].raw(bytes(9000))  # more than a buffer has room for at first
+    writers[2].frame(BINARY, b"x" * 20_000)  # by reference
+    left = [writer.take() for writer in writers[:3]]
+    assert left[0] == octets[150:] + b"more"
+    assert left[1] == octets[199:] + bytes(9000)
+    assert left[2] == octets + frame(BINARY, b"x" * 20_000)
+    assert writers.pop().peek() == octets
+
+
 def test_whole_messages(engine):
     """`message` is `frame` for a whole message, with less to check."""
     for client in (False, True):

@@ -400,14 +400,14 @@ async def test_l6_never_waits_for_a_client_that_does_not_read(hub, policy):
 
 
 async def test_one_frame_and_one_compression_for_all(hub, monkeypatch):
-    from wsfast.asyncio.prepared import Prepared
+    from wsfast import engine
     from wsfast.protocol.deflate import Deflate
 
     topic = hub.topic("x")
     frames, compressed = [], []
-    make, encode = Prepared.make_plain, Deflate.encode_alone
+    make, encode = engine.encode_frame, Deflate.encode_alone
     monkeypatch.setattr(
-        Prepared, "make_plain", lambda self: frames.append(1) or make(self)
+        engine, "encode_frame", lambda *a, **k: frames.append(1) or make(*a, **k)
     )
     monkeypatch.setattr(
         Deflate, "encode_alone", lambda self, o: compressed.append(1) or encode(self, o)
@@ -421,4 +421,4 @@ async def test_one_frame_and_one_compression_for_all(hub, monkeypatch):
         assert topic.publish("x" * 1000) == 6
         for client in plain + deflating:
             assert await client.recv() == "x" * 1000
-    assert (len(frames), len(compressed)) == (1, 1)
+    assert (len(frames), len(compressed)) == (2, 1)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from .outbound import Outbound
 from .prepared import Prepared
 
 if TYPE_CHECKING:
     from .connection import Connection
 
 __all__ = ["broadcast"]
+
+#: More octets than any connection has to send.
+_ANY = sys.maxsize
 
 
 def broadcast(
@@ -47,22 +51,47 @@ def broadcast(
     prepared = (
         message if isinstance(message, Prepared) else Prepared(message, text=text)
     )
+    most = -1 if max_buffered is None else max_buffered
     failures: list[Exception] = []
-    for connection in connections:
-        if max_buffered is not None and connection.buffered_amount > max_buffered:
-            continue
-        try:
-            connection.offer(prepared, sys.maxsize)  # one that is not open skips it
-        except Exception as exc:
-            if raise_exceptions:
-                failure = RuntimeError("failed to write message")
-                failure.__cause__ = exc
-                failures.append(failure)
-            else:
-                connection.logger.warning(
-                    "skipped broadcast: failed to write message: %s", exc
-                )
+    for connection, exc in _offer_all(connections, prepared, most):
+        if raise_exceptions:
+            failure = RuntimeError("failed to write message")
+            failure.__cause__ = exc
+            failures.append(failure)
+        else:
+            connection.logger.warning(
+                "skipped broadcast: failed to write message: %s", exc
+            )
     if failures and sys.version_info >= (3, 11):
         raise ExceptionGroup(  # noqa: F821 - ruff knows no version checks
             "skipped broadcast", failures
         )
+
+
+def _offer_all(
+    connections: Iterable[Connection], prepared: Prepared, most: int
+) -> list[tuple[Connection, Exception]]:
+    """Offer a message to each that is open; return those that failed, and why."""
+    everybody = list(connections)
+    failed: list[tuple[Connection, Exception]] = []
+    checked = None
+    done, count = 0, len(everybody)
+    while done < count:
+        try:  # once for all of them, as long as none fails
+            while done < count:
+                connection: Any = everybody[done]
+                done += 1
+                if most >= 0 and connection.buffered_amount > most:
+                    continue
+                if not isinstance(connection, Outbound):
+                    connection.offer(prepared, _ANY)
+                    continue
+                known = connection
+                driver = known.link.driver
+                if driver is not checked:
+                    driver.check_thread()
+                    checked = driver
+                known._offer(prepared, _ANY)
+        except Exception as exc:
+            failed.append((everybody[done - 1], exc))
+    return failed

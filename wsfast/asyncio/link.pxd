@@ -1,5 +1,11 @@
 # The compiled form of link.py.
 
+cimport cython
+
+
+cdef class Link
+
+
 cdef class Driver:
     cdef readonly object loop
     cdef readonly list dirty
@@ -17,6 +23,7 @@ cdef class Driver:
     cdef int check_thread(self) except -1
     cpdef int other_thread(self) except -1
     cpdef object mark_dirty(self, Link link)
+    @cython.locals(links=list, link=Link, begun=Py_ssize_t)
     cpdef object flush(self)
     cpdef object enter(self)
     cpdef object leave(self)

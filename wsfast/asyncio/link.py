@@ -140,15 +140,16 @@ class Driver:
 
         What is queued meanwhile is written in the next turn of the event loop.
         """
-        links = iter(self.dirty)
-        self.dirty = []
+        links, self.dirty = self.dirty, []
         self._flush_due = False
+        begun = 0
         try:
             for link in links:
+                begun += 1
                 link.dirty = False
                 link.flush()
         except BaseException:
-            self._flush_later(list(links))
+            self._flush_later(links[begun:])
             raise
 
     def _flush_later(self, links: list[Link]) -> None:

@@ -1,11 +1,15 @@
 # The compiled form of outbound.py.
 
 from .inbound cimport Inbound
+from .prepared cimport Prepared
 from .waiter cimport Later
 
 
 cdef int _OPEN
 cdef int _CLOSED
+cdef int _QUEUED
+cdef int _SLOW
+cdef int _GONE
 cdef Py_ssize_t FLUSH_AT
 cdef Later DONE
 cdef Later DROPPED
@@ -30,7 +34,8 @@ cdef class Outbound(Inbound):
     cdef object _may_send(self)
     cdef object _resolve_drainers(self)
     cdef object _resolve(self, list waiting)
-    cdef object _put_octets(self, object frame)
-    cpdef object offer(self, object prepared, Py_ssize_t limit=*)
+    cdef int _put_octets(self, bytes frame) except -1
+    cpdef int offer(self, Prepared prepared, Py_ssize_t limit=*) except -1
+    cdef int _offer(self, Prepared prepared, Py_ssize_t limit) except -1
     cdef Extras _more(self)
     cdef object _end_by_hand(self, Extras extras)

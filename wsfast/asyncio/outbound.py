@@ -27,6 +27,7 @@ __all__ = ["Outbound"]
 
 _OPEN = 1
 _CLOSED = 3
+_QUEUED, _SLOW, _GONE = QUEUED, SLOW, GONE
 
 #: Output is handed to the system at once, not at the end of the pass, from here on.
 FLUSH_AT = 32 * 1024
@@ -369,11 +370,11 @@ class Outbound(Inbound):
             raise self.closed_error()
         self._put_octets(frame)
 
-    def _put_octets(self, frame: bytes) -> None:
-        if self.writer.queued > self.options.max_send_buffer and self.overflown(2):
-            return
-        self.writer.raw(frame)
-        self._wrote()
+    def _put_octets(self, frame: bytes) -> int:
+        if self.writer.queued <= self.options.max_send_buffer or not self.overflown(2):
+            self.writer.raw(frame)
+            self._wrote()
+        return 0
 
     def offer(self, prepared: Prepared, limit: int = -1) -> int:
         """
@@ -391,10 +392,15 @@ class Outbound(Inbound):
             SlowConsumer: ``limit`` is above ``max_send_buffer``, and so is what waits.
 
         """
+        self.link.driver.check_thread()
+        return self._offer(prepared, limit)
+
+    def _offer(self, prepared: Prepared, limit: int) -> int:
+        """Do :meth:`offer`, in the event loop's thread."""
         if self.ready_state != _OPEN:
-            return GONE
+            return _GONE
         if self.writer.queued > (self.options.write_high if limit < 0 else limit):
-            return SLOW
+            return _SLOW
         extras = self._extras
         if (
             self.deflate is not None
@@ -403,9 +409,9 @@ class Outbound(Inbound):
         ):
             prepared.send_to(cast("Connection", self))
         else:
-            self.link.driver.check_thread()
-            self._put_octets(prepared.plain or prepared.make_plain())
-        return QUEUED
+            frame = prepared.plain
+            self._put_octets(prepared.make_plain() if frame is None else frame)
+        return _QUEUED
 
     def when_drained(self, callback: Callable[[], object]) -> None:
         """

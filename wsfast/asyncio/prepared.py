@@ -38,8 +38,6 @@ class Prepared:
 
     """
 
-    __slots__ = ("_compress", "_frames", "message", "opcode", "payload", "plain")
-
     def __init__(
         self,
         message: str | bytes | bytearray | memoryview,

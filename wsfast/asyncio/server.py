@@ -252,7 +252,7 @@ class Server(Reception):
     @property
     def connections(self) -> set[ServerConnection]:
         """Connections that are open, in a new set; see also :func:`broadcast`."""
-        return {c for c in self._connections if c.ready_state == 1}
+        return self._connections.open()
 
     @property
     def buffered(self) -> int | None:
