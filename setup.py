@@ -60,6 +60,8 @@ MODULES = {
     "wsfast.asyncio._tls": "wsfast/asyncio/_tls.pyx",
     "wsfast.asyncio._tls_link": "wsfast/asyncio/_tls_link.pyx",
     "wsfast.asgi.channel": "wsfast/asgi/channel.py",
+    "wsfast.sockjs._fanout": "wsfast/sockjs/_fanout.py",
+    "wsfast.sockjs._pushed": "wsfast/sockjs/_pushed.py",
     "wsfast.socketio._codec": "wsfast/socketio/_codec.pyx",
 }
 POSIX_ONLY = {

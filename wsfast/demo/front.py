@@ -22,6 +22,8 @@ from wsfast.protocol.heads import HeadError, HeadReader, parse_request
 __all__ = ["Front", "serve_websocket"]
 
 PREFIX = b"/sockjs/"
+#: A frame in a page that is isolated has to be so, too: that of htmlfile is one.
+FIELDS = [(b"connection", b"close"), (b"cross-origin-embedder-policy", b"require-corp")]
 MAX_BODY = 1 << 20
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -122,7 +124,7 @@ class Front(asyncio.Protocol):
         if self._gone.is_set():
             return
         if event["type"] == "http.response.start":
-            headers = [*event["headers"], (b"connection", b"close")]
+            headers = [*event["headers"], *FIELDS]
             head = h11.Response(status_code=event["status"], headers=headers)
             self._write(self._http.send(head))
             return

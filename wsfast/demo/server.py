@@ -23,6 +23,7 @@ from wsfast.asyncio.server import ServerConnection, serve
 from wsfast.demo.front import Front, serve_websocket
 from wsfast.exceptions import ConnectionClosed
 from wsfast.protocol import Headers, Request, Response
+from wsfast.sockjs.options import TRANSPORTS
 from wsfast.version import version
 
 DEFAULT_PORT = 8765
@@ -70,7 +71,10 @@ class Demo:
     def __init__(self) -> None:
         self.files = static_files()
         self.people: set[ServerConnection | sockjs.Session] = set()
-        self.sockjs = sockjs.SockJS(self.chat, "/sockjs", cors=False)
+        # JSONP, too: what is said here is no secret, from pages of whatever origin.
+        self.sockjs = sockjs.SockJS(
+            self.chat, "/sockjs", cors=False, transports=TRANSPORTS
+        )
         self.said: deque[str] = deque(maxlen=REMEMBERED)
         self.echoed = 0
         self.sio = socketio.Server()

@@ -58,7 +58,45 @@ export class Session {
     }
   }
 
+  async htmlfile() {
+    const name = callback();
+    window[name] = { start() {}, stop() {}, message: (frame) => this.take(frame) };
+    while (!this.stopped.signal.aborted) {
+      const frame = document.createElement("iframe");
+      frame.hidden = true;
+      frame.src = `${this.url}/htmlfile?c=${name}`;
+      await this.loaded(frame);
+    }
+    delete window[name];
+  }
+
+  async ["jsonp-polling"]() {
+    const name = callback();
+    window[name] = (frame) => this.take(frame);
+    this.bring = (messages) =>
+      this.post("jsonp_send", new URLSearchParams({ d: JSON.stringify(messages) }));
+    while (!this.stopped.signal.aborted) {
+      const script = document.createElement("script");
+      script.src = `${this.url}/jsonp?c=${name}`;
+      await this.loaded(script);
+    }
+    window[name] = () => {}; // a script that is on its way may still call it
+  }
+
   // ---- what they share ----
+
+  loaded(element) {
+    return new Promise((done, failed) => {
+      element.onload = done;
+      element.onerror = failed;
+      this.stopped.signal.addEventListener("abort", done);
+      document.body.append(element);
+    }).finally(() => element.remove());
+  }
+
+  bring(messages) {
+    return this.post("xhr_send", JSON.stringify(messages));
+  }
 
   async post(path, body) {
     const { signal } = this.stopped;
@@ -73,7 +111,7 @@ export class Session {
     this.sending = true;
     try {
       while (this.waiting.length) {
-        await this.post("xhr_send", JSON.stringify(this.waiting.splice(0)));
+        await (await this.bring(this.waiting.splice(0))).text();
       }
     } catch {
       this.close();
@@ -107,6 +145,10 @@ export class Session {
     this.stopped.abort();
     this.onclose?.();
   }
+}
+
+function callback() {
+  return `sockjs${number(1e16)}`;
 }
 
 function number(below) {
