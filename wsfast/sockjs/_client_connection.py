@@ -25,6 +25,7 @@ from ._client_frames import broken_frame, is_prelude, parse_close
 
 if TYPE_CHECKING:
     from ..asyncio._options import Logger
+    from ..asyncio.listener import Listener
     from ..protocol.options import Options
     from ._client_transports import Transport
 
@@ -52,6 +53,7 @@ class ClientConnection:
         url: Base URL of the server.
         max_frame: Octets of a frame, which may hold several messages.
         on_heartbeat: Called with the connection for each heartbeat of the server.
+        listener: Called for what happens, instead of ``recv()``.
 
     Attributes:
         url: Base URL of the server.
@@ -73,6 +75,7 @@ class ClientConnection:
         url: str,
         max_frame: int | None,
         on_heartbeat: Callable[[ClientConnection], object] | None = None,
+        listener: Listener | None = None,
     ) -> None:
         self.options = options
         self.logger = logger
@@ -88,6 +91,8 @@ class ClientConnection:
         self.close_rcvd: Close | None = None
         self.close_sent: Close | None = None
         self._on_heartbeat = on_heartbeat
+        self._listener: Any = listener
+        self._listener_failed = False
         self._loop = asyncio.get_running_loop()
         self._way: Transport
         self._opened: asyncio.Future[None] = self._loop.create_future()
@@ -128,6 +133,23 @@ class ClientConnection:
         self.ready_state = _OPEN
         if not self._opened.done():
             self._opened.set_result(None)
+        if self._listener is not None:
+            self._tell(self._listener.on_open)
+
+    def _tell(self, method: Callable[..., object], *args: Any) -> None:
+        """Call the listener; if it fails, the session does."""
+        try:
+            method(self, *args)
+        except Exception as exc:
+            self.logger.error("listener failed", exc_info=exc)
+            self._listener_failed = True
+            if self.ready_state in (_CONNECTING, _OPEN):
+                self.close(1011)
+
+    def drained(self) -> None:
+        """Take the news that the output has gone from above its limit to its mark."""
+        if self._listener is not None and self.ready_state == _OPEN:
+            self._tell(self._listener.on_drain)
 
     def frame_received(self, frame: str | bytes) -> None:
         """Take a frame (SockJS protocol 0.3.3, Protocol and framing)."""
@@ -187,6 +209,10 @@ class ClientConnection:
         if 0 <= limit < size:
             self.fail(PayloadTooBig(f"over size limit ({size} > {limit} bytes)"))
             return
+        if self._listener is not None:
+            if not self._listener_failed:
+                self._tell(self._listener.on_message, message)
+            return
         self._messages.append((message, size))
         self._octets += size
         if self._waiter is not None and not self._waiter.done():
@@ -237,6 +263,7 @@ class ClientConnection:
 
     def _end(self) -> None:
         """Tell everybody who waits."""
+        was_open = self._opened.done()
         self.ready_state = _CLOSED
         if not self._opened.done():
             self._opened.set_exception(self.closed_error())
@@ -247,6 +274,9 @@ class ClientConnection:
             self._waiter.set_result(None)
         if self._paused or self._pause_asked:
             self._way.resume_reading()
+        listener, self._listener = self._listener, None
+        if listener is not None and was_open:
+            self._tell(listener.on_close, self.close_code, self.close_reason)
 
     # ---- receiving ----
 
@@ -266,8 +296,11 @@ class ClientConnection:
             ConnectionClosedOK: The session was closed normally.
             ConnectionClosedError: It ended in any other way.
             ConcurrencyError: Another task waits in ``recv()`` already.
+            RuntimeError: The session has a listener, which gets its messages.
 
         """
+        if self._listener is not None:
+            raise RuntimeError("a connection with a listener cannot be read")
         if self._waiter is not None:
             raise ConcurrencyError(BUSY)
         while not self._messages:

@@ -163,6 +163,11 @@ class HTTPTransport(Transport):
             self._sender = self._run(self._send())
         return True
 
+    def _tell_drained(self) -> None:
+        if not self._drained.is_set():
+            self._drained.set()
+            self.session.drained()
+
     async def _send(self) -> None:
         """Send what waits, in order, one request at a time."""
         try:
@@ -176,7 +181,7 @@ class HTTPTransport(Transport):
                     await self._post(b"[%b]" % b",".join(batch))
                 self._queued -= size
                 if self._queued <= self.session.options.write_low:
-                    self._drained.set()
+                    self._tell_drained()
         except Exception as exc:
             if isinstance(exc, asyncio.TimeoutError) and not exc.args:
                 limit = self._request_timeout

@@ -121,6 +121,10 @@ class WebSocketTransport(Transport, Listener):
         else:
             self.session.fail(InvalidPayload("a binary message", "binary_message"))
 
+    def on_drain(self, ws: Connection) -> None:
+        """Take the news that there is room in the output again."""
+        self.session.drained()
+
     def on_close(self, ws: Connection, code: int, reason: str) -> None:
         """Take the news that the WebSocket has ended."""
         self.session.lost(ws.closed_error(), ws.close_rcvd, ws.close_sent)

@@ -10,7 +10,12 @@ from typing import Any, Final, Literal
 
 from ..asyncio._connector import Connector
 from ..asyncio._dialing import dial
-from ..asyncio._options import Compression, Logger
+from ..asyncio._options import (
+    Compression,
+    ListenerLike,
+    Logger,
+    listener_factory,
+)
 from ..asyncio._streaming import Requests
 from ..asyncio._timeout import timeout
 from ..exceptions import (
@@ -129,6 +134,8 @@ class connect(Connector[ClientConnection]):  # noqa: N801 - it is used like a fu
             Over WebSocket there are ``ping_interval`` and ``ping_timeout``.
         request_timeout: Seconds that a request with messages may take.
         on_heartbeat: ``on_heartbeat(ws)``, for each heartbeat of the server.
+        listener: Subclass or instance of :class:`~wsfast.Listener` to call, instead of
+            ``recv()``; of each session that opens, one instance. There are no pings.
         max_frame: Octets of a frame, which may hold several messages; None for no
             limit. Beyond it the session fails with 1009.
         open_timeout: Seconds that opening may take, everything included.
@@ -165,6 +172,7 @@ class connect(Connector[ClientConnection]):  # noqa: N801 - it is used like a fu
         request_timeout: float | None = 30.0,
         on_heartbeat: Callable[[ClientConnection], object] | None = None,
         max_frame: int | None = 8 << 20,
+        listener: ListenerLike | None = None,
         origin: str | None = None,
         compression: Compression = "deflate",
         additional_headers: HeadersLike | None = None,
@@ -179,6 +187,8 @@ class connect(Connector[ClientConnection]):  # noqa: N801 - it is used like a fu
         close_timeout: float | None = 10,
         reconnect_delays: Callable[[], Generator[float, None, None]] = backoff,
         max_size: int | None = 1 << 20,
+        max_fragments: int | None = 4096,
+        max_control_rate: int | None = 10_000,
         max_queue: int | tuple[int | None, int | None] | None = 16,
         max_queue_size: int | None = 1 << 20,
         write_limit: int | tuple[int, int | None] = 64 * 1024,
@@ -221,6 +231,9 @@ class connect(Connector[ClientConnection]):  # noqa: N801 - it is used like a fu
         self._request_timeout = request_timeout
         self._on_heartbeat = on_heartbeat
         self._max_frame = max_frame
+        self._listener_factory = listener_factory(listener)
+        if listener is not None and self._listener_factory is None:
+            raise TypeError(f"listener is not a Listener: {listener!r}")
         self._open_timeout = open_timeout
         self._max_redirects = max_redirects
         self._limits = DEFAULT_LIMITS if limits is None else limits
@@ -242,6 +255,8 @@ class connect(Connector[ClientConnection]):  # noqa: N801 - it is used like a fu
         self._ws_options: dict[str, Any] = {
             **shared,
             "compression": compression,
+            "max_fragments": max_fragments,
+            "max_control_rate": max_control_rate,
             "user_agent_header": user_agent_header,
             "proxy": proxy,
             "proxy_headers": proxy_headers,
@@ -281,12 +296,14 @@ class connect(Connector[ClientConnection]):  # noqa: N801 - it is used like a fu
             ):
                 failures[name] = InvalidHandshake("the server has it disabled")
                 continue
+            make = self._listener_factory
             connection = self._create_connection(
                 self._options,
                 self.logger,
                 url=target.url,
                 max_frame=self._max_frame,
                 on_heartbeat=self._on_heartbeat,
+                listener=None if make is None else make(),
             )
             connection.info, connection.rtt = info, rtt
             way = self._make(name, connection, target, cookies, server)
