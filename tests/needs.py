@@ -120,6 +120,12 @@ def _suites() -> str | None:
     return suites.find_all()
 
 
+def _faketime() -> str | None:
+    """Return libfaketime, which is loaded before others."""
+    found = Path("/usr").glob("lib*/**/faketime/libfaketimeMT.so.1")
+    return next(map(str, found), None)
+
+
 @cache
 def _netns() -> str | None:
     """Return ``unshare`` if this user may make a network, and lose octets in it."""
@@ -204,6 +210,7 @@ TOOLS = {
     "cibuildwheel": Tool(
         "the rows of wheels", "pip install cibuildwheel", _cibuildwheel
     ),
+    "faketime": Tool("servers whose clock is set", "libfaketime", cache(_faketime)),
     "netns": Tool(
         "loss and black holes in a network of its own",
         "nftables iproute2 util-linux, and root",
