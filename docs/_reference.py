@@ -11,6 +11,7 @@ import inspect
 import re
 from collections.abc import Callable
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from sphinx.util.nodes import make_refnode
@@ -37,6 +38,17 @@ ELSEWHERE: dict[Callable[..., Any], list[Callable[..., Any]]] = {
     wsfast.sync.reconnect: [wsfast.sync.connect, protocol.Options, asyncio.connect],
 }
 ARGUMENT = re.compile(r"    (\*{0,2}\w+(?:, \*{0,2}\w+)*):(?: (.*))?")
+
+DEFINITION = re.compile(r"^ *(?:class|def|async def) (\w+)", re.MULTILINE)
+#: What docstrings may name although the reference does not have it; anything else that
+#: is not found is a mistake.
+INTERNAL = {
+    name
+    for path in Path(wsfast.__file__).parent.rglob("*.py")
+    for name in re.findall(
+        r"^ *(?:class|def|async def) (\w+)", path.read_text(), re.MULTILINE
+    )
+}
 
 
 def described(docstring: str) -> dict[str, list[str]]:
@@ -140,4 +152,4 @@ def resolve(app: Any, env: Any, node: Any, content: Any) -> Any:
         return make_refnode(
             app.builder, node["refdoc"], place.docname, place.node_id, content, name
         )
-    return None
+    return content if last.rpartition(".")[2] in INTERNAL else None
