@@ -145,6 +145,37 @@ async def test_request_in_pieces():
         assert await client.status() == 204
 
 
+async def test_h13_stranger_is_refused_each_time():
+    async with (
+        running_by_itself(echo, cors=["http://friend"]) as server,
+        raw(server) as client,
+    ):
+        client.post(PATH + "/xhr")
+        assert await client.status() == 200
+        for _ in range(3):
+            client.post(PATH + "/xhr_send", '["a"]', "Origin: http://stranger\r\n")
+            assert await client.status() == 403
+            client.post(PATH + "/xhr_send", '["b"]', "Origin: http://friend\r\n")
+            assert await client.status() == 204
+        client.post(PATH + "/xhr")
+        await client.head()
+        assert await client.until("\n") == 'a["b","b","b"]\n'
+
+
+@pytest.mark.parametrize("path", ["/xhr", "/xhr_streaming"])
+async def test_h16_field_that_would_break_out_of_its_line_is_not_sent(path):
+    def cookie(exchange, fields):
+        fields.append(("set-cookie", "a=b\r\nx: y"))
+
+    async with (
+        running_by_itself(echo, jsessionid=cookie) as server,
+        raw(server) as client,
+    ):
+        client.post(PATH + path)
+        assert await client.status() == 500
+        assert path == "/xhr" or server.app.sessions == []
+
+
 async def test_session_that_has_ended_is_not_known_any_more():
     async def one(session):
         await session.recv()

@@ -130,10 +130,11 @@ class DirectExchange(Exchange):
 
     def begin(self, status: int, fields: Fields, first: bytes = b"") -> None:
         """Send the head of a response, and the beginning of its body."""
-        self.started = True
         fields = [*fields]
+        head = encode_head(status, fields)
         sized = status in (204, 304) or any(n == "content-length" for n, _ in fields)
-        self.client.begin(self, encode_head(status, fields), sized, first)
+        self.started = True
+        self.client.begin(self, head, sized, first)
 
     async def write(self, octets: bytes) -> None:
         """Send a piece of the body; see `Exchange.write`."""
@@ -205,7 +206,7 @@ class Client:
         self.known: Any = None
         self._reader: HeadReader | None = None
         self._request: Request | None = None
-        self._body: list[bytes] = []
+        self._body = bytearray()
         self._left = 0
         self._rest = b""
         self._keep = True
@@ -349,7 +350,6 @@ class Client:
         if b"close" in joined(fields.get(b"connection")):
             self._keep = False
         self._request = request
-        self._body = []
         if self._left > len(rest):
             self._since = self.link.driver.time()
             self._set_timer(server.request_timeout)
@@ -366,14 +366,17 @@ class Client:
     def _read_body(self, data: bytes) -> None:
         if len(data) < self._left:
             self._left -= len(data)
-            self._body.append(data)
+            self._body += (
+                data  # not a list: of single octets it would be fifty times it
+            )
             return
-        self._body.append(data[: self._left])
+        body = data[: self._left]
         self._rest = data[self._left :]
-        body = b"".join(self._body)
+        if self._body:
+            body = bytes(self._body) + body
+            self._body = bytearray()
         request, self._request = self._request, None
         self._left = 0
-        self._body = []
         assert request is not None
         self.server.fresh.pop(self, None)
         self.server.requested(self, request, body)

@@ -77,6 +77,9 @@ class Pushing:
         except OSError:
             self.lost()
             return
+        except ValueError:  # a field that a hook has added cannot be sent
+            self.lost()
+            raise
         self.shares = client.chunked and self._transport.name == "xhr-streaming"
         client.streaming = self
         self.wake()

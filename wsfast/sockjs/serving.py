@@ -302,6 +302,7 @@ class Known:
             or exchange.http_version != "1.1"
             or callable(options.cors)
             or callable(options.jsessionid)
+            or not origin_allowed(exchange.scope, options.cors)
             or exchange.field("expect")
             or "close" in exchange.field("connection").lower()
         ):
