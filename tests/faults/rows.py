@@ -44,6 +44,12 @@ ELSEWHERE = {
         "protocol/test_deflate.py test_bomb_is_cut_at_the_limit",
         "protocol/test_deflate.py test_steps_are_bounded",
     ],
+    "C-4": [
+        "faults/test_network.py test_c4_segments_are_lost",
+        "faults/test_layers.py test_c4_black_hole_under_a_layer",
+        "faults/test_layers.py test_c4_process_that_stops_under_a_layer",
+        "faults/test_systems.py test_c4_process_that_is_stopped",
+    ],
     "C-9": ["asyncio/test_passes.py test_one_connection_cannot_have_a_pass_for_itself"],
     "C-10": [
         "asyncio/test_cancel.py test_cancelling_anything_at_any_point",

@@ -70,6 +70,14 @@ def test_one_more_of_something(name: str) -> None:
     assert failure.startswith(name)
 
 
+def test_a_peer_of_its_own_make_is_not_judged() -> None:
+    samples = rests(60, uss_kib=1000)
+    samples[-1]["threads"] += 1
+    assert judge(samples, 1000, ours=False)["failures"] == []
+    samples[-1]["wrong"] = ["something"]
+    assert judge(samples, 1000, ours=False)["failures"] == ["wrong: something"]
+
+
 def test_leak_of_a_small_object_a_connection() -> None:
     """Sixteen octets, a million times in an hour."""
     (failure,) = judge(rests(60, uss_kib=16e6 / 1024 / 60), 1_000_000)["failures"]

@@ -51,7 +51,7 @@ def judge(
     Args:
         rests: Its samples at rest, in order, each with ``at_s``.
         cycles: Connections that were opened and closed in all.
-        ours: Whether the process runs wsfast, so that its memory counts.
+        ours: Whether the process runs wsfast, so that what it holds counts.
 
     Returns:
         Figures, and ``failures``: one line each.
@@ -61,7 +61,7 @@ def judge(
     failures = [
         f"{name}: {first[name]} at the beginning, {last[name]} at the end"
         for name in SAME
-        if first[name] != last[name]
+        if ours and first[name] != last[name]
     ]
     failures += [f"wrong: {line}" for line in last["wrong"]]
     warm = rests[int(len(rests) * WARM_UP) :]
