@@ -39,6 +39,29 @@ ELSEWHERE: dict[Callable[..., Any], list[Callable[..., Any]]] = {
 }
 ARGUMENT = re.compile(r"    (\*{0,2}\w+(?:, \*{0,2}\w+)*):(?: (.*))?")
 
+#: What a connection is for, of all that its parts call each other by.
+CONNECTION = {
+    *("abort", "as_stream", "buffered_amount", "close", "close_code", "close_reason"),
+    *("drain", "dropped", "extensions", "id", "latency", "local_address", "logger"),
+    *("pause_reading", "paused", "ping", "pong", "recv", "recv_many", "recv_streaming"),
+    *("remote_address", "request", "response", "respond", "resume_reading", "send"),
+    *(
+        "send_many",
+        "send_nowait",
+        "server",
+        "socket",
+        "state",
+        "statistics",
+        "subprotocol",
+    ),
+    *("transport", "username", "wait_closed"),
+}
+DRIVEN = {
+    name
+    for connection in (asyncio.Connection, wsfast.sync.Connection)
+    for name in dir(connection)
+    if not name.startswith("_")
+} - CONNECTION
 DEFINITION = re.compile(r"^ *(?:class|def|async def) (\w+)", re.MULTILINE)
 #: What docstrings may name although the reference does not have it; anything else that
 #: is not found is a mistake.
@@ -130,6 +153,15 @@ def complete(
             section.append(f"    {argument}: {text[0]}")
             section += [f"        {line}" for line in text[1:]]
     lines[begin:end] = [*section, ""]
+
+
+def skip(
+    app: Any, what: str, name: str, obj: object, skipped: bool, options: object
+) -> bool | None:
+    """Leave out how a connection is driven (a hook of autodoc)."""
+    if what == "class" and app.env.docname in ("reference/asyncio", "reference/sync"):
+        return True if name in DRIVEN else None
+    return None
 
 
 def resolve(app: Any, env: Any, node: Any, content: Any) -> Any:

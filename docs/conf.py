@@ -95,4 +95,5 @@ def setup(app: Sphinx) -> None:
     """Connect with Sphinx."""
     app.connect("source-read", prepare)
     app.connect("autodoc-process-docstring", _reference.complete, priority=400)
+    app.connect("autodoc-skip-member", _reference.skip)
     app.connect("missing-reference", _reference.resolve)
