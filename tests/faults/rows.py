@@ -69,6 +69,8 @@ ELSEWHERE = {
         "socketio/test_parser.py test_l1_garbage_is_refused_or_a_packet",
         "socketio/test_parser.py test_l1_bad_packets_of_msgpack",
         "socketio/test_server.py test_l1_bad_packet_ends_that_client_only",
+        "socketio/test_acks.py test_l1_acknowledgements_of_one_client_are_limited",
+        "socketio/test_pacing.py test_l1_handlers_of_a_connection_are_limited",
     ],
     "L-2": [
         "engineio/test_packets.py test_l2_packets_of_a_payload",
@@ -101,6 +103,9 @@ ELSEWHERE = {
     ],
     "L-6": [
         "socketio/test_rooms.py test_l6_a_slow_client_holds_nobody_up",
+        "socketio/test_dropping.py test_l6_events_for_many_are_dropped",
+        "socketio/test_dropping.py test_l6_what_is_not_dropped_ends_a_session",
+        "socketio/test_dropping.py test_l6_a_client_that_polls",
         "hub/test_topic.py test_l6_never_waits_for_a_client_that_does_not_read",
         "hub/test_topic.py test_one_frame_and_one_compression_for_all",
     ],
@@ -121,6 +126,7 @@ ELSEWHERE = {
         "socketio/test_rooms.py test_l9_leaving_is_independent_of_others",
         "socketio/test_rooms.py test_l9_children_come_and_go",
         "socketio/test_rooms.py test_l9_namespaces_of_one_connection_are_limited",
+        "socketio/test_pacing.py test_l9_coming_and_going_is_limited",
         "hub/test_topic.py test_l9_limit_of_topics",
         "hub/test_topic.py test_l9_empty_topics_are_freed",
         "hub/test_topic.py test_l9_removal_costs_what_the_member_is_in",

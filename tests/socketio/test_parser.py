@@ -180,6 +180,9 @@ def test_l1_attachments_have_a_limit_of_their_own():
     with pytest.raises(PacketError, match="more than 2"):
         JSONParser(max_attachments=2).decoder().feed('53-["e"]')
 
+    with pytest.raises(ValueError, match="max_attachments"):
+        JSONParser(max_attachments=-1)
+
 
 def test_l1_placeholder_out_of_range():
     decoder = JSONParser().decoder()

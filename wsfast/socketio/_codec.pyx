@@ -158,6 +158,8 @@ cdef object taken_out(object data, list to, int depth):
         one_deeper(depth)
         for place in range(len(data)):
             if array:
+                if place >= PyList_GET_SIZE(data):
+                    break  # a finalizer, or another thread, has made it shorter
                 item = <object>PyList_GET_ITEM(data, place)
             else:
                 item = <object>PyTuple_GET_ITEM(data, place)
@@ -197,6 +199,8 @@ cdef object put_back(object data, list attachments):
 
     if PyList_Check(data):
         for place in range(PyList_GET_SIZE(data)):
+            if place >= PyList_GET_SIZE(data):
+                break
             item = <object>PyList_GET_ITEM(data, place)
             if PyList_Check(item) or PyDict_Check(item):
                 (<list>data)[place] = put_back(item, attachments)

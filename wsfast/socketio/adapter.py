@@ -174,7 +174,7 @@ class Adapter:
 
         """
         prepared = [Prepared(message, compress=target.compress) for message in messages]
-        single = prepared[0] if len(prepared) == 1 else None
+        single = prepared[0] if len(prepared) == 1 and ack is None else None
         count = 0
         for socket in sockets:
             if target.volatile and not socket.writable:
@@ -191,8 +191,7 @@ class Adapter:
             if single is not None:
                 socket.write(single)
             else:
-                for piece in prepared:
-                    socket.write(piece)
+                socket.write_packet(prepared, ack is None)
         return count
 
     def emit_to(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..exceptions import ConnectionClosed
@@ -53,10 +54,13 @@ class Connection(Paced):
 
     Attributes:
         engine: As given.
+        dropped: Events that were dropped for it.
         sockets: Namespace -> the client there, if it has been let in.
         pending: Namespace -> the wish to be let in, while that is being decided.
 
     """
+
+    dropped = 0
 
     __slots__ = (
         "_attached",
@@ -141,7 +145,7 @@ class Connection(Paced):
         """Whether the connection has ended."""
         return self._closed
 
-    def send(self, messages: list[Any], compress: bool | None) -> Any:
+    def send(self, messages: Sequence[Any], compress: bool | None) -> Any:
         """Send the messages of one packet; to nobody if the client has gone."""
         engine = self.engine
         try:
@@ -157,6 +161,10 @@ class Connection(Paced):
             self.engine.send(message)
         except ConnectionClosed:
             return  # on_close tells of it
+
+    def write_packet(self, messages: Sequence[Any], droppable: bool) -> None:
+        """Send the messages of one event that waits for nobody."""
+        self.send(messages, None)
 
     def refuse(self, namespace: str, message: str) -> None:
         """Tell the client that it is not let in."""

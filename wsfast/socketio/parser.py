@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
+from ._limits import limits
 from ._parts import decode_header, deconstruct, encode_header, nesting, reconstruct
 from .packet import (
     ACK,
@@ -74,12 +75,14 @@ class JSONParser:
 
     Raises:
         ImportError: That package is not installed.
+        ValueError: ``max_attachments`` is negative.
 
     """
 
     def __init__(
         self, json: Any = None, max_attachments: int = MAX_ATTACHMENTS
     ) -> None:
+        limits(0, max_attachments=max_attachments)
         self.dumps, self.loads = _functions(json)
         self.max_attachments = max_attachments
 

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 from re import Pattern
-from typing import Any
+from typing import Any, Literal
 
 from ..engineio import Server as EngineServer
+from ._dropping import DroppingConnection
 from ._limits import limits
 from ._pacing import Pace
 from .adapter import Adapter
@@ -47,6 +48,9 @@ class Server(Sids):
         max_rooms_per_conn: Rooms that a client joins at most, in a namespace; None for
             no limit, here and below.
         max_namespaces_per_conn: Namespaces that a connection is in at most.
+        overflow: What becomes of an event for many when a client has left
+            ``max_send_buffer`` unread: ``"close"`` ends its session, ``"drop_new"``
+            drops the event for it, ``"drop_old"`` the oldest of those that wait.
         max_acks: Acknowledgements of a client in one namespace that are waited for at
             most; the oldest is given up for one more.
         max_handlers: Coroutine handlers and middlewares of a connection that run at a
@@ -77,6 +81,7 @@ class Server(Sids):
         cleanup_empty_child_namespaces: bool = True,
         max_rooms_per_conn: int | None = 1000,
         max_namespaces_per_conn: int | None = 100,
+        overflow: Literal["close", "drop_new", "drop_old"] = "close",
         max_acks: int | None = 1000,
         max_handlers: int | None = 100,
         max_queue: int | None = 1000,
@@ -111,7 +116,11 @@ class Server(Sids):
         self.closing = False
         self.namespaces: dict[str, Namespace] = {}
         self._parents: list[ParentNamespace] = []
-        self.engine = EngineServer(partial(Connection, self), path=path, **engine)
+        if overflow not in ("close", "drop_new", "drop_old"):
+            raise ValueError(f"overflow is close, drop_new or drop_old: {overflow!r}")
+        self.overflow = overflow
+        kind = Connection if overflow == "close" else DroppingConnection
+        self.engine = EngineServer(partial(kind, self), path=path, **engine)
         self.of("/")
         if namespaces == "*":
             self.of(lambda name, auth: True)

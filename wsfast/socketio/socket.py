@@ -157,6 +157,11 @@ class Socket(Anything):
         return str(self.connection.engine.transport)
 
     @property
+    def dropped(self) -> int:
+        """Events for many that its connection has dropped; see ``overflow``."""
+        return self.connection.dropped
+
+    @property
     def ended(self) -> bool:
         """Whether the client has gone, or was refused."""
         return not self.connected and self._early is None
@@ -281,6 +286,13 @@ class Socket(Anything):
             return DONE
         sent: Awaitable[Any] = self.connection.send(messages, compress)
         return sent
+
+    def write_packet(self, messages: list[Any], droppable: bool) -> None:
+        """Send the messages of an event for many."""
+        if self._early is not None:
+            self._early.extend(messages)
+        elif self.connected:
+            self.connection.write_packet(messages, droppable)
 
     def expect(self, number: int | None, ack: Callable[..., Any]) -> None:
         """Have ``ack`` called with the reply to an event."""
@@ -482,8 +494,8 @@ class Socket(Anything):
         self.send_packet(Packet(CONNECT, self.namespace.name, said))
         for messages in missed:
             self.send_messages(messages, None)
-        for message in early:
-            self.write(message)
+        if early:
+            self.connection.send(early, None)
 
     def refuse(self, error: dict[str, Any]) -> None:
         """Tell the client that it is not."""
