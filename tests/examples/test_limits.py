@@ -135,6 +135,7 @@ def test_page_of_engineio_and_code_agree():
 def test_page_of_socketio_and_code_agree():
     page = (ROOT / "docs" / "socketio.md").read_text(encoding="utf-8")
     server, _, client = page.partition("\n## Clients\n")
+    client = client.partition("\n## ")[0]
     recovery, _, server = server.partition("\n## Options\n")
     recovery = recovery.partition("| `ConnectionStateRecovery(")[2].partition("\n\n")[0]
     of_client = {
