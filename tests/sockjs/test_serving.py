@@ -235,16 +235,19 @@ async def test_rfc9112_3_2_2_absolute_form():
 
 
 @pytest.mark.parametrize(
-    ("text", "status"),
+    ("text", "status", "serving"),
     [
-        ("", b""),
-        ("GET / HTTP/1.1\r\n", b"408"),
-        ("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab", b"408"),
-        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"200"),
+        ("", b"", {"open_timeout": 0.1}),
+        ("GET / HTTP/1.1\r\n", b"408", {"open_timeout": 1.0}),
+        (
+            "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nab",
+            b"408",
+            {"request_timeout": 0.1},
+        ),
+        ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"200", {"keep_alive": 0.1}),
     ],
 )
-async def test_client_that_stays_silent_is_ended(text, status):
-    serving = {"open_timeout": 0.1, "request_timeout": 0.1, "keep_alive": 0.1}
+async def test_client_that_stays_silent_is_ended(text, status, serving):
     async with running_by_itself(echo, serving) as server, raw(server) as client:
         client.write(text)
         assert (await client.ended())[9:12] == status

@@ -215,7 +215,7 @@ class Client:
         self._room: list[asyncio.Future[None]] = []
         self._since = since
         timeout = server.open_timeout
-        if timeout is None:
+        if timeout is None or timeout > server.keep_alive:
             timeout = server.keep_alive
         link.driver.schedule(self, since + timeout)
 
