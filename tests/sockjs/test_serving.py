@@ -19,6 +19,9 @@ from wsfast.sockjs import Prepared, SockJS, broadcast, serve
 PATH = "/000/session"
 
 
+CHUNKED = "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 async def echo(session):
     async for message in session:
         await session.send(message)
@@ -195,10 +198,38 @@ async def test_session_that_has_ended_is_not_known_any_more():
         assert status == 404
 
 
+@pytest.mark.parametrize("step", [1, 3, 1000])
+async def test_rfc9112_7_1_body_in_chunks(step):
+    async with running_by_itself(echo) as server, raw(server) as client:
+        client.post(PATH + "/xhr")
+        assert await client.status() == 200
+        request = CHUNKED.replace("/a", PATH + "/xhr_send")
+        text = request + '2\r\n["\r\n003 ; x=y\r\na"]\r\n0\r\n\r\n'
+        text *= 2
+        for start in range(0, len(text), step):
+            client.write(text[start : start + step])
+            await client.writer.drain()
+            await asyncio.sleep(0)
+        assert [await client.status(), await client.status()] == [204, 204]
+        client.post(PATH + "/xhr")
+        await client.head()
+        assert await client.until("\n") == 'a["a","a"]\n'
+
+
 @pytest.mark.parametrize(
     ("request_text", "status"),
     [
-        ("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
+        (CHUNKED.replace("chunked", "gzip, chunked"), 501),
+        (CHUNKED.replace("1.1", "1.0"), 400),
+        (CHUNKED.replace("Transfer", "Content-Length: 3\r\nTransfer"), 400),
+        (CHUNKED + "x\r\n", 400),
+        (CHUNKED + "1;" + "a" * 300, 400),
+        (CHUNKED + "-1\r\n", 400),
+        (CHUNKED + "1;a\nb\r\n", 400),
+        (CHUNKED + "2\r\nabc\r\n", 400),
+        (CHUNKED + "0\r\nTrailer: x\r\n\r\n", 400),
+        (CHUNKED + "3e9\r\n", 413),
+        (CHUNKED + "3e8\r\n" + "a" * 1000 + "\r\n1\r\n", 413),
         ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n", 413),
         ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n", 400),
         ("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1, 1\r\n\r\n", 400),

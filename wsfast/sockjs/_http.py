@@ -19,6 +19,7 @@ from ..asgi.http import request_fields
 from ..asyncio.link import Link
 from ..protocol.headers import VALUE_OCTETS
 from ..protocol.heads import HeadError, HeadReader, parse_request, whole_head
+from ._chunks import Chunks
 
 if TYPE_CHECKING:
     from ..protocol.http import Request
@@ -176,6 +177,7 @@ class Client:
 
     __slots__ = (
         "_body",
+        "_chunks",
         "_ending",
         "_keep",
         "_left",
@@ -207,6 +209,7 @@ class Client:
         self._reader: HeadReader | None = None
         self._request: Request | None = None
         self._body = bytearray()
+        self._chunks: Chunks | None = None
         self._left = 0
         self._rest = b""
         self._keep = True
@@ -329,11 +332,15 @@ class Client:
             self._leave(head + rest)
             return
         fields = request._fields or {}
-        if b"transfer-encoding" in fields:
-            # Nobody who speaks SockJS does it, and lengths cannot be smuggled then.
-            self.refuse(411, "Length required.\n")
-            return
+        encoding = fields.get(b"transfer-encoding")
         length = fields.get(b"content-length", b"0")
+        if encoding is not None:
+            if joined(encoding) != b"chunked":
+                self.refuse(501, "Unknown transfer coding.\n")
+                return
+            if request.protocol != "HTTP/1.1" or b"content-length" in fields:
+                length = b"?"  # two lengths, of which a proxy may have believed one
+            self._chunks = Chunks(server.max_body)
         if (
             type(length) is not bytes
             or not length.isdigit()
@@ -350,7 +357,7 @@ class Client:
         if b"close" in joined(fields.get(b"connection")):
             self._keep = False
         self._request = request
-        if self._left > len(rest):
+        if self._left > len(rest) or encoding is not None:
             self._since = self.link.driver.time()
             self._set_timer(server.request_timeout)
             if b"100-continue" in joined(fields.get(b"expect")):
@@ -363,7 +370,24 @@ class Client:
         self.link.driver.cancel(self)
         self.server.upgrade(self, data, self._since)
 
+    def _read_chunks(self, chunks: Chunks, data: bytes) -> None:
+        try:
+            complete = chunks.feed(data)
+        except ValueError:
+            self.refuse(400, "Malformed request.\n")
+            return
+        except BodyTooBig:
+            self.refuse(413, "Payload too large.\n")
+            return
+        if complete:
+            self._chunks = None
+            self._rest = chunks.rest
+            self._body_received(bytes(chunks.body))
+
     def _read_body(self, data: bytes) -> None:
+        if self._chunks is not None:
+            self._read_chunks(self._chunks, data)
+            return
         if len(data) < self._left:
             self._left -= len(data)
             self._body += (
@@ -375,8 +399,11 @@ class Client:
         if self._body:
             body = bytes(self._body) + body
             self._body = bytearray()
-        request, self._request = self._request, None
         self._left = 0
+        self._body_received(body)
+
+    def _body_received(self, body: bytes) -> None:
+        request, self._request = self._request, None
         assert request is not None
         self.server.fresh.pop(self, None)
         self.server.requested(self, request, body)
