@@ -124,6 +124,66 @@ async def test_a_connection_with_too_much_to_do_is_not_read(options, transports)
             await work.sio.close()
 
 
+@pytest.mark.parametrize("transports", ["websocket", "polling"])
+async def test_a_client_with_too_much_to_do_does_not_read(transports):
+    """For as long as it takes; then all of it comes, in order."""
+    sio = socketio.Server()
+    uvicorn = Uvicorn(True)
+    async with uvicorn.stack:
+        served = await uvicorn.serve(sio, timeout_graceful_shutdown=1)
+        client = socketio.Client(
+            transports=[transports], max_handlers=2, max_queue=5, reconnection=False
+        )
+        go_on, begun, running = asyncio.Event(), [], []
+
+        @client.event
+        async def work(n):
+            begun.append(n)
+            running.append(n)
+            assert len(running) <= 2
+            await go_on.wait()
+            running.remove(n)
+            return n
+
+        try:
+            await client.connect(served.uri(scheme="http"))
+            (socket,) = sio.of("/").sockets.values()
+            for n in range(100):
+                sio.emit("work", n)
+            asking = asyncio.ensure_future(socket.call("work", 100, timeout=WAIT_S))
+            engine = client.manager.engine
+            await until(lambda: engine.paused)
+            await until(lambda: begun == [0, 1])
+            assert len(client.manager._link._backlog) == 6
+            deadline = engine._deadline
+            assert engine.on_timer(deadline + 1) > deadline  # no server is missed
+            go_on.set()
+            await until(lambda: not engine.paused)
+            assert await asking == 100
+            assert begun == [*range(101)]
+        finally:
+            go_on.set()
+            await client.disconnect()
+            await sio.close()
+
+
+async def test_a_client_that_is_told_to_go_does(place):
+    """However much it has to do yet, and though the connection ends at once."""
+    sio = socketio.Server()
+    await place.start(sio)
+    go_on, reasons = asyncio.Event(), []
+    async with socketio.Client(transports=["websocket"], max_handlers=1) as client:
+        client.on("work", lambda n: go_on.wait())
+        client.on("disconnect", reasons.append)
+        await client.connect(place.url)
+        for n in range(3):
+            sio.emit("work", n)
+        sio.of("/").disconnect_sockets(close=True)
+        await asyncio.wait_for(client.wait(), WAIT_S)
+        assert reasons == ["io server disconnect"]
+        go_on.set()
+
+
 async def test_attachments_count(place):
     work = Work(max_handlers=1, max_queue_size=1000)
     await place.start(work.sio)

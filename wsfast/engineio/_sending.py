@@ -1,4 +1,4 @@
-"""What a session sends, whichever side it is of: in order, with back-pressure."""
+"""What a session sends, whichever side it is of: with back-pressure, both ways."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Terms(Protocol):
 
 class Sending(Timed):
     """
-    The sending half of a session (abstract).
+    The sending half of a session, and when it reads (abstract).
 
     Args:
         terms: What it has in common with others.
@@ -53,6 +53,7 @@ class Sending(Timed):
         state: ``"opening"`` at a client, ``"open"``, ``"closing"`` or ``"closed"``.
         listener: What ``listener_factory`` has made for it.
         websocket: The connection, once the session is on it.
+        paused: No more packets are taken, by :meth:`pause_reading`.
 
     """
 
@@ -64,10 +65,12 @@ class Sending(Timed):
         "_frames",
         "_queue",
         "_queued",
+        "_reader",
         "_terms",
         "_was_high",
         "compressible",
         "listener",
+        "paused",
         "state",
         "websocket",
     )
@@ -79,6 +82,8 @@ class Sending(Timed):
         self.listener: Any = None
         self.websocket: Any = None
         self.compressible = False
+        self.paused = False
+        self._reader: asyncio.Future[None] | None = None
         self._queue: list[Packet] = []  # what polling sends, until the upgrade
         self._queued = 0
         self._was_high = False
@@ -110,6 +115,42 @@ class Sending(Timed):
 
         """
         raise NotImplementedError
+
+    def _reading_again(self) -> None:
+        """Expect the peer's heartbeat anew."""
+        raise NotImplementedError
+
+    # ---- reading ----
+
+    def pause_reading(self) -> None:
+        """
+        Take no more from the peer until :meth:`resume_reading`.
+
+        What it sends meanwhile waits at its end, or on its way. Its heartbeat counts as
+        answered for so long.
+        """
+        if self.state == OPEN and not self.paused:
+            self.paused = True
+            if self.websocket is not None:
+                self.websocket.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Undo :meth:`pause_reading`."""
+        if not self.paused:
+            return
+        self.paused = False
+        self._reading_again()
+        if self.websocket is not None:
+            self.websocket.resume_reading()
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(None)
+
+    async def wait_readable(self) -> None:
+        """Have the packets of one request wait until reading goes on, or has ended."""
+        while self.paused:
+            self._reader = self._terms.loop.create_future()
+            await self._reader
 
     # ---- facts ----
 
@@ -238,6 +279,8 @@ class Sending(Timed):
         for packet in queue:
             if packet != CLOSE:
                 websocket.send(packet, compress=self._terms.compress)
+        if self.paused:
+            websocket.pause_reading()
         self._took()
 
     def _too_slow(self) -> SessionClosed:

@@ -415,11 +415,15 @@ class ClientSocket(Sending):
         wheel = self._terms.wheel
         self._deadline = wheel.time() + self.ping_interval + self.ping_timeout
 
+    _reading_again = _heartbeat
+
     def on_timer(self, now: float) -> float:
         """End a session whose server is silent."""
         if self.state == CLOSED:
             return 0.0
-        if now + 0.0005 >= self._deadline:
+        if self.paused:  # a ping may wait to be read
+            self._heartbeat()
+        elif now + 0.0005 >= self._deadline:
             self.end("ping timeout", code=1011)
             return 0.0
         return self._deadline
@@ -430,7 +434,10 @@ class ClientSocket(Sending):
         """Poll until the session ends or is about to change to a WebSocket."""
         assert self._polling is not None
         while not self._pausing and self.state in (IS_OPEN, CLOSING):
-            self._deliver(await self._polling.get(self.resource("polling")))
+            for packet in await self._polling.get(self.resource("polling")):
+                if self.paused:
+                    await self.wait_readable()
+                self.packet_received(packet)
 
     def _queue_grew(self) -> None:
         waits = self._pausing or self._polling is None or not self._queue
@@ -517,6 +524,7 @@ class ClientSocket(Sending):
 
         """
         if self.state == IS_OPEN:
+            self.resume_reading()
             if self.websocket is not None:
                 self.end(reason)
             else:
@@ -537,6 +545,7 @@ class ClientSocket(Sending):
         """
         if self.state == CLOSED:
             return
+        self.resume_reading()
         self.state = CLOSED
         self._close_reason = reason
         self._terms.wheel.cancel(self)

@@ -44,7 +44,6 @@ class Socket(Sending):
         request: As given.
         posting: A request brings packets.
         upgrade: The attempt to change to a WebSocket, while there is one.
-        paused: No more packets are taken, by :meth:`pause_reading`.
         watched: :meth:`heard` is to be told of the next packet.
 
     """
@@ -53,10 +52,8 @@ class Socket(Sending):
         "_deadline",
         "_flush_due",
         "_poll",
-        "_reader",
         "_waits",
         "id",
-        "paused",
         "posting",
         "request",
         "server",
@@ -71,8 +68,6 @@ class Socket(Sending):
         self.request = request
         self.upgrade: Upgrade | None = None
         self.posting = False
-        self.paused = False
-        self._reader: asyncio.Future[None] | None = None
         self._poll: Poll | None = None
         self._flush_due = False
         self._waits = False  # for a pong
@@ -97,36 +92,10 @@ class Socket(Sending):
 
     # ---- reading ----
 
-    def pause_reading(self) -> None:
-        """
-        Take no more from the client until :meth:`resume_reading`.
-
-        What it sends meanwhile waits at its end, or on its way. Its heartbeat counts as
-        answered for so long.
-        """
-        if self.state == OPEN and not self.paused:
-            self.paused = True
-            if self.websocket is not None:
-                self.websocket.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Undo :meth:`pause_reading`."""
-        if not self.paused:
-            return
-        self.paused = False
+    def _reading_again(self) -> None:
+        """Give the client the whole time for its pong: it may wait to be read."""
         if self._waits:
             self._deadline = self.server.wheel.time() + self.server.ping_timeout
-        if self.websocket is not None:
-            self.websocket.resume_reading()
-        reader, self._reader = self._reader, None
-        if reader is not None and not reader.done():
-            reader.set_result(None)
-
-    async def wait_readable(self) -> None:
-        """Have the packets of one request wait until reading goes on, or has ended."""
-        while self.paused:
-            self._reader = self.server.loop.create_future()
-            await self._reader
 
     # ---- polling ----
 
@@ -189,8 +158,6 @@ class Socket(Sending):
         self.upgrade = None
         self.release_poll()
         self._move_queue(websocket)
-        if self.paused:
-            websocket.pause_reading()
         if self.state == CLOSING:
             self.end(self._close_reason)
 

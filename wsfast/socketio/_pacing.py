@@ -15,7 +15,7 @@ __all__ = ["Pace", "Paced"]
 
 
 class Pace(NamedTuple):
-    """The limits of each connection of one server."""
+    """The limits of each connection of one server, or client."""
 
     handlers: float
     packets: float
@@ -104,11 +104,11 @@ class Paced:
         ):
             self.engine.pause_reading()
 
-    def forget_backlog(self) -> int:
-        """Forget the packets that wait; return how many they were."""
+    def forget_backlog(self) -> list[Packet]:
+        """Forget the packets that wait, and return them."""
         backlog, self._backlog = self._backlog, None
         self._backlog_size = 0
-        return len(backlog or ())
+        return [packet for packet, _ in backlog or ()]
 
     def _one_ended(self, task: asyncio.Task[Any]) -> None:
         self._running -= 1

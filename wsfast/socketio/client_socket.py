@@ -457,7 +457,7 @@ class ClientSocket(Anything):
             if offset:
                 self._offset = data[-1]
         for listener in self._any or ():
-            self.manager.tasks.call(listener, *data)
+            self.manager.call(listener, *data)
         handler, first = self.handlers.find(data[0], ())
         if handler is None:
             return
@@ -470,7 +470,7 @@ class ClientSocket(Anything):
             logger.exception("the handler of %r has failed", data[0])
             return
         if type(result) is CoroutineType:
-            self.manager.tasks.start(self._finish(data[0], result, packet.id))
+            self.manager.start(self._finish(data[0], result, packet.id))
         elif packet.id is not None:
             self._acknowledge(packet.id, result)
 

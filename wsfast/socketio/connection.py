@@ -128,7 +128,8 @@ class Connection(Paced):
         self._stop_timer()
         waited = self.forget_backlog()
         if waited:
-            logger.warning("%r has gone before %d of its packets", self.engine, waited)
+            count = len(waited)
+            logger.warning("%r has gone before %d of its packets", self.engine, count)
         if self.server.closing and reason == "forced close":
             reason = "server shutting down"
         for socket in list(self.sockets.values()):

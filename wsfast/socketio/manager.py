@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from ..engineio import connect as connect_engine
 from ..exceptions import ConnectionClosed
+from ._pacing import Pace, Paced
 from .client_socket import ClientSocket
-from .handlers import Tasks, logger
-from .packet import Packet, PacketError
+from .handlers import Tasks, coroutine_of, logger
+from .packet import ACK, EVENT, Packet, PacketError
 from .parser import Parser, parser_of
 from .targets import DONE
 
@@ -38,6 +39,11 @@ class Manager:
             no limit.
         transports: Transports, in the order of their use.
         try_all_transports: Begin with the next one when the first does not work.
+        max_handlers: Coroutine handlers of the connection that run at a time; the
+            packets that come meanwhile wait. With 1, each event is handled before the
+            next one. None for no limit, here and below.
+        max_queue: Packets that wait at most; then the connection is not read.
+        max_queue_size: Octets of them.
         path: Path of the server's requests.
         engine: Any other argument of :func:`wsfast.engineio.connect`.
 
@@ -61,6 +67,9 @@ class Manager:
         timeout: float | None = 20.0,
         transports: Sequence[str] = ("polling", "websocket"),
         try_all_transports: bool = False,
+        max_handlers: int | None = 100,
+        max_queue: int | None = 1000,
+        max_queue_size: int | None = 1 << 20,
         path: str = "/socket.io/",
         **engine: Any,
     ) -> None:
@@ -82,6 +91,8 @@ class Manager:
         self.engine: Any = None
         self.sockets: dict[str, ClientSocket] = {}
         self.tasks = Tasks()
+        self.pace = Pace.of(max_handlers, max_queue, max_queue_size)
+        self._link: _Link | None = None
         self._options = {"path": path, "open_timeout": timeout, **engine}
         self._handlers: dict[str, list[Function]] = {}
         self._running: asyncio.Task[None] | None = None
@@ -201,7 +212,21 @@ class Manager:
                 return
 
     def _listener(self, engine: Any) -> _Link:
-        return _Link(self, engine)
+        self._link = _Link(self, engine)
+        return self._link
+
+    def start(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Run the coroutine of a handler, which counts."""
+        if self._link is None:
+            self.tasks.start(coroutine)
+        else:
+            self._link.start(coroutine)
+
+    def call(self, function: Function, *args: Any) -> None:
+        """Call what may be a coroutine function, and counts then."""
+        coroutine = coroutine_of(function, args)
+        if coroutine is not None:
+            self.start(coroutine)
 
     def opened(self, engine: Any) -> None:
         """Ask for the namespaces: the connection is open."""
@@ -273,19 +298,20 @@ class Manager:
         await self.tasks.close()
 
 
-class _Link:
+class _Link(Paced):
     """The listener of Engine.IO's session."""
 
-    __slots__ = ("_engine", "_feed", "_manager")
+    __slots__ = ("_attached", "_feed", "_manager")
 
     def __init__(self, manager: Manager, engine: Any) -> None:
+        super().__init__(engine, manager.tasks, manager.pace)
         self._manager = manager
-        self._engine = engine
         self._feed = manager.parser.decoder().feed
+        self._attached = 0  # octets of a packet that is not complete
 
     def on_open(self) -> None:
         """Go on with the namespaces."""
-        self._manager.opened(self._engine)
+        self._manager.opened(self.engine)
 
     def on_message(self, data: str | bytes) -> None:
         """Take a message."""
@@ -293,9 +319,18 @@ class _Link:
             packet = self._feed(data)
         except PacketError as exc:
             logger.info("%s: %s", self._manager.url, exc)
-            self._engine.close("parse error")
+            self.engine.close("parse error")
             return
-        if packet is not None:
+        if packet is None:
+            self._attached = len(data) + (0 if type(data) is str else self._attached)
+        elif self._crowded and packet.type != ACK:
+            self.keep(packet, len(data) + (0 if type(data) is str else self._attached))
+        else:
+            self._manager.received(packet)
+
+    def take(self, packet: Packet) -> None:
+        """Take a packet whose turn it is."""
+        if self._manager.engine is self.engine:
             self._manager.received(packet)
 
     def on_drain(self) -> None:
@@ -305,6 +340,13 @@ class _Link:
         """Act on the change to a WebSocket: there is nothing to do."""
 
     def on_close(self, reason: str, description: Any) -> None:
-        """Take the end."""
-        if self._manager.engine is self._engine:
+        """Take the end, behind what the server has said of it."""
+        waited = self.forget_backlog()
+        events = [packet for packet in waited if packet.type == EVENT]
+        if events:
+            logger.warning("lost with the connection: %d events", len(events))
+        for packet in waited:
+            if packet.type != EVENT:
+                self.take(packet)
+        if self._manager.engine is self.engine:
             self._manager.closed(reason)
