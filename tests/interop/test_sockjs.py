@@ -51,6 +51,23 @@ def url(server: Server) -> str:
     return f"http://127.0.0.1:{server.port}"
 
 
+@pytest.fixture(scope="module")
+def own() -> Iterator[str]:
+    """Return the address of the same services without an ASGI server."""
+    install_npm()
+    found = Server("tests.interop.sockjs_own")
+    yield f"http://127.0.0.1:{found.port}"
+    found.end()
+
+
+@pytest.fixture(params=["uvicorn", "own"])
+def either(request: pytest.FixtureRequest) -> str:
+    """Return the address of one, and of the other."""
+    wanted = "url" if request.param == "uvicorn" else "own"
+    address: str = request.getfixturevalue(wanted)
+    return address
+
+
 # ---- Chromium ----
 
 
@@ -144,8 +161,9 @@ def test_chromium_hears_heartbeats(
 # ---- Node ----
 
 
-def test_node(url: str) -> None:
+def test_node(either: str) -> None:
     """All in one process, one after the other."""
+    url = either
     tours: list[Any] = []
     for name in IN_NODE:
         options = {"transports": [name]}
@@ -178,11 +196,11 @@ async def soon(awaitable: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", OURS)
-async def test_our_client(url: str, name: str) -> None:
+async def test_our_client(either: str, name: str) -> None:
     texts = ["", "é漢🚀", "\u2028 %0A \x7f", "".join(map(chr, range(1, 0x300)))]
     if name != "websocket-raw":
         texts.append("\ud800 alone")
-    client = connect(f"{url}/echo", name, proxy=None, transport_timeout=30)
+    client = connect(f"{either}/echo", name, proxy=None, transport_timeout=30)
     async with client as ws:
         assert ws.transport == name
         for text in [*texts, "é" * 100_000]:
