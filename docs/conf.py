@@ -38,7 +38,7 @@ nitpick_ignore_regex = [
         "py:.*",
         r"(abc|aiohttp|asyncio|collections|enum|logging|multidict|socket|ssl)\..*",
     ),
-    ("py:exc", "QueueFull"),
+    ("py:exc", "HeadError|QueueFull"),
     ("py:.*", r"wsfast\.asgi\..*"),
 ]
 

@@ -94,6 +94,7 @@ def test_every_argument_is_described_with_its_default(site, page, function):
     parameters = inspect.signature(function).parameters.values()
     assert parameters
     for parameter in parameters:
+        assert parameter.name in items, "not there; if the site is old: make docs"
         text = items[parameter.name]
         if parameter.default is parameter.empty:
             assert text
