@@ -97,11 +97,13 @@ async def test_namespaces_share_a_connection(place, sio, make):
     second = socketio.io(f"{place.url}/a", **WS)
     third = socketio.io(place.url, force_new=True, **WS)
     again = socketio.io(place.url, connect=False, **WS)
+    alone = socketio.io(f"{place.url}/b", multiplex=False, connect=False, **WS)
     try:
         for each in (first, second, third):
             await each.wait_connected()
         assert first.manager is second.manager
-        assert len({first.manager, third.manager, again.manager}) == 3
+        managers = {each.manager for each in (first, third, again, alone)}
+        assert len(managers) == 4
         assert len(sio.engine.sockets) == 3
         assert await second.call("who") == "a"
         await first.disconnect()

@@ -371,3 +371,22 @@ async def test_a_handler_closes_the_server(place):
     async with asyncio.timeout(WAIT_S):
         await closed.wait()
     await raw.ended()
+
+
+async def test_sessions_and_listeners_of_what_goes(place):
+    sio = socketio.Server()
+    await place.start(sio)
+    raw, sid = await place.client()
+    await sio.save_session(sid, {"user": "eva"})
+    async with sio.session(sid) as session:
+        session["seen"] = 1
+    assert await sio.get_session(sid) == {"user": "eva", "seen": 1}
+    socket, seen = sio.socket(sid), []
+    socket.on_any_outgoing(lambda event, n: seen.append(("second", event, n)))
+    socket.prepend_any_outgoing(lambda event, n: seen.append(("first", event, n)))
+    sio.emit("n", 1)
+    assert await raw.recv() == '2["n",1]'
+    assert seen == [("first", "n", 1), ("second", "n", 1)]
+    socket.off_any_outgoing()
+    await sio.emit("n", 2)
+    assert len(seen) == 2
