@@ -397,8 +397,22 @@ def encode_frame(int opcode, payload, *, bint fin=True, bint rsv1=False, mask=Fa
 cdef enum:
     POOL_SIZE = 4096
 
-cdef uint8_t _pool[POOL_SIZE]
-cdef size_t _pool_used = POOL_SIZE
+
+# One pool, which the GIL guards, or where there is none a pool for each thread.
+cdef extern from *:
+    """
+    #if !defined(Py_GIL_DISABLED) && !defined(WSF_NO_GIL)
+    #define WSF_GUARDED
+    #elif defined(_MSC_VER)
+    #define WSF_GUARDED __declspec(thread)
+    #else
+    #define WSF_GUARDED _Thread_local
+    #endif
+    static WSF_GUARDED unsigned char wsf_pool[4096];
+    static WSF_GUARDED size_t wsf_pool_used = 4096;
+    """
+    uint8_t *_pool "wsf_pool"
+    size_t _pool_used "wsf_pool_used"
 
 
 cdef int fill_pool() except -1:

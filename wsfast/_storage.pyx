@@ -52,6 +52,18 @@ cdef extern from "Python.h":
     bint PyUnicode_CHECK_INTERNED(PyObject *text)
 
 
+# Where no GIL guards what is kept, nothing is: allocators keep storage of threads.
+cdef extern from *:
+    """
+    #if defined(Py_GIL_DISABLED) || defined(WSF_NO_GIL)
+    #define WSF_KEEPS 0
+    #else
+    #define WSF_KEEPS 1
+    #endif
+    """
+    const bint WSF_KEEPS
+
+
 cdef enum:
     KEEP_OCTETS = 8 * 1024 * 1024
     KEEP_SLOTS = 8
@@ -100,7 +112,7 @@ cdef void keep_storage(PyObject *storage, size_t room) noexcept:
     cdef spare *s = NULL
     cdef int i
 
-    if room < KEEP_MIN or room > <size_t>KEEP_OCTETS // 2:
+    if not WSF_KEEPS or room < KEEP_MIN or room > <size_t>KEEP_OCTETS // 2:
         return
     for i in range(KEEP_SLOTS):
         if _spares[i].storage is NULL:

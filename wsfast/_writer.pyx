@@ -55,6 +55,18 @@ cdef enum:
     KEPT_SIZE = 32 * 1024
 
 
+# None without a GIL, which guards them.
+cdef extern from *:
+    """
+    #if defined(Py_GIL_DISABLED) || defined(WSF_NO_GIL)
+    #define WSF_KEEPS 0
+    #else
+    #define WSF_KEEPS 1
+    #endif
+    """
+    const bint WSF_KEEPS
+
+
 cdef struct kept_buffer:
     uint8_t *octets
     size_t size
@@ -79,7 +91,7 @@ cdef void free_buffer(uint8_t *octets, size_t size) noexcept:
     global _n_kept
     if octets is NULL:
         return
-    if _n_kept < KEPT_BUFFERS and size <= KEPT_SIZE:
+    if WSF_KEEPS and _n_kept < KEPT_BUFFERS and size <= KEPT_SIZE:
         _kept[_n_kept].octets = octets
         _kept[_n_kept].size = size
         _n_kept += 1

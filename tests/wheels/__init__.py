@@ -1,6 +1,1 @@
-"""
-What wheels there are, and that they work: configuration, workflows, a local proof.
-
-``python -m tests.wheels`` cross-builds wheels for Linux, has their tags audited, and
-runs the tests on them; see its ``--help``.
-"""
+"""What wheels there are, and what is run on those of emulated machines."""

@@ -1,0 +1,1 @@
+"""What threads and interpreters of one process share, which is to be nothing."""
