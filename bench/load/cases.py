@@ -108,14 +108,6 @@ _CASES += [
         most_rounds=2,
     ),
     Case(
-        "memory-tls",
-        "idle connections, TLS",
-        kind="memory",
-        figure="memory",
-        connections=1000,
-        tls=True,
-    ),
-    Case(
         "memory-deflate",
         "idle connections, permessage-deflate",
         kind="memory",

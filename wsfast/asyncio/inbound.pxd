@@ -43,15 +43,14 @@ cdef class Inbound(Holding):
     cdef object _on_message
     cdef public Receiver waiting
     cdef list _queue
-    cdef Py_ssize_t _head
-    cdef Py_ssize_t _tail
+    cdef int _head                   # messages are at [_head, _tail) of it
+    cdef int _tail
     cdef unsigned char _bound        # _on_message is to be called with the listener
     cdef unsigned char _full
     cdef unsigned char _streaming
     cdef unsigned char _partial
     cdef unsigned char _dropping
     cdef signed char _hold_passes
-    cdef object _streamer
     cdef Receiver _receiver
 
     cdef object _join(self, Link link, object options, bint client, object deflate,
@@ -66,6 +65,7 @@ cdef class Inbound(Holding):
     cdef bint _is_high(self) except -1
     cpdef object begin_streaming(self, object fragments)
     cpdef object end_streaming(self, object fragments)
+    cdef object _streamer(self)
     cpdef _Fragment take_fragment(self)
     cpdef object read_to_the_end(self)
     cdef bint _settle(self) except -1

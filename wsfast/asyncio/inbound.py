@@ -208,11 +208,9 @@ class Inbound(Holding):
         self._full = False
         self._paused = False
         self._pause_asked = False
-        self._streamer: Any = None
         self._streaming = False
         self._partial = False
         self._dropping = False
-        self._parts: list[Any] | None = None
         self._hold_passes = 0
         self._receiver: Receiver | None = None
         self._hold_nothing()
@@ -310,13 +308,15 @@ class Inbound(Holding):
             self.parser.streaming = False
         if self._dropping:
             self._dropping = not fin
-        elif self._parts is None:
+            return
+        parts = self._by_fragments().parts
+        if parts is None:
             self._put(_Fragment(data, fin), len(data))
         else:
-            self._parts.append(data)
+            parts.append(data)
             if fin:
-                message = _joined(self._parts)
-                self._parts = None
+                self._by_fragments().parts = None
+                message = _joined(parts)
                 self._put(message, len(message))
 
     def _put(self, item: Any, size: int) -> None:
@@ -461,18 +461,23 @@ class Inbound(Holding):
 
     def begin_streaming(self, fragments: Fragments) -> None:
         """Have ``fragments`` take the message in progress; called for each fragment."""
-        streamer = None if self._streamer is None else self._streamer()
+        streamer = self._streamer()
         if streamer is fragments:
             return
         if streamer is not None or self.waiting is not None:
             raise ConcurrencyError(BUSY)
-        self._streamer = weakref.ref(fragments)
+        self._by_fragments().taker = weakref.ref(fragments)
         self._streaming = True
 
     def end_streaming(self, fragments: Fragments) -> None:
         """Let others take messages, or what is left of this one."""
-        if self._streamer is not None and self._streamer() is fragments:
-            self._streamer = None
+        if self._streamer() is fragments:
+            self._by_fragments().taker = None
+
+    def _streamer(self) -> Any:
+        """Return who takes the fragments of the message in progress, or None."""
+        here = self._streamed
+        return None if here is None or here.taker is None else here.taker()
 
     def take_fragment(self) -> _Fragment:
         """Take a fragment, or a whole message, off the queue, which is not empty."""
@@ -492,9 +497,7 @@ class Inbound(Holding):
             False if that is being iterated over still.
 
         """
-        if self.waiting is not None or (
-            self._streamer is not None and self._streamer() is not None
-        ):
+        if self.waiting is not None or self._streamer() is not None:
             return False
         self._streaming = self.parser.streaming = False
         parts: list[Any] = []
@@ -514,7 +517,7 @@ class Inbound(Holding):
         elif dropping and not complete:
             self._dropping = True  # the rest comes as one more fragment
         elif parts and not complete:
-            self._parts = parts
+            self._by_fragments().parts = parts
         return True
 
     # ---- back-pressure on what is received ----

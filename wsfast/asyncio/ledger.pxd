@@ -40,14 +40,9 @@ cdef class Ledger:
 
 cdef class Holding(Protocol):
     cdef public Link link
-    cdef list _parts
     cdef long long _octets
     cdef long long _charged
     cdef long long _unsent
-    cdef unsigned char _held_back
-    cdef unsigned char _kept
-    cdef unsigned char _paused
-    cdef unsigned char _pause_asked
 
     cdef object _hold_nothing(self)
     @cython.locals(ledger=Ledger, held="long long", before="long long")

@@ -10,7 +10,7 @@ message that is delivered and answered in one pass costs nothing here.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..exceptions import ProtocolError
 from ..protocol.closing import CloseCode
@@ -173,7 +173,6 @@ class Holding(Protocol):
     _octets: int
     _paused: bool
     _pause_asked: bool
-    _parts: list[Any] | None
 
     def _hold_nothing(self) -> None:
         """Begin."""
@@ -193,7 +192,7 @@ class Holding(Protocol):
                 held = 0
         else:
             held += self.parser.held() + self._unsent
-            if self._inflating is not None or self._parts is not None:
+            if self._inflating is not None or self._streamed is not None:
                 held += self._in_pieces()
         before = self._charged
         if held != before:
@@ -204,8 +203,8 @@ class Holding(Protocol):
         size = 0
         if self._inflating is not None:
             size = sum(map(len, self._inflating.pieces))
-        if self._parts is not None:
-            size += sum(map(len, self._parts))
+        if self._streamed is not None and self._streamed.parts is not None:
+            size += sum(map(len, self._streamed.parts))
         return size
 
     def output_left(self, unsent: int) -> None:
@@ -259,7 +258,8 @@ class Holding(Protocol):
             "too much is buffered",
         )
         self.parser = self.make_parser()  # with nothing of a message in it
-        self._parts = None
+        if self._streamed is not None:
+            self._streamed.parts = None
         if self._unsent != 0:  # no close frame will go out behind that
             self._unsent = 0
             self.link.driver.loop.call_soon(self._cut)

@@ -29,7 +29,6 @@ cdef class Extras:
 
 cdef class Outbound(Inbound):
     cdef Extras _extras
-    cdef unsigned char _was_high
 
     cdef object _may_send(self)
     cdef object _resolve_drainers(self)

@@ -46,6 +46,10 @@ cdef class Lifecycle:
     cdef public unsigned char reading_paused
     cdef public unsigned char ready_state
     cdef public unsigned char stop
+    # of asyncio's connections, here since there is room
+    cdef unsigned char _paused
+    cdef unsigned char _pause_asked
+    cdef unsigned char _was_high
 
     cdef object _begin(self, bint client, object options, object deflate, double now)
     cpdef object send_ping(self, object payload)

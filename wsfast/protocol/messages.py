@@ -52,6 +52,25 @@ class Inflation:
         self.whole = whole
 
 
+class Streaming:
+    """
+    What messages that are received by fragments need; made when the first one is.
+
+    Attributes:
+        decoder: Decodes the text of a compressed message, fragment by fragment.
+        inflated: Octets that its fragments gave so far.
+        taker: Weak reference to who is taking a message's fragments, or None.
+        parts: Fragments of a message that will be delivered whole after all, or None.
+
+    """
+
+    def __init__(self) -> None:
+        self.decoder: Any = None
+        self.inflated = 0
+        self.taker: Any = None
+        self.parts: list[Any] | None = None
+
+
 class Protocol(Lifecycle):
     """
     One end of a WebSocket connection after its opening handshake, without I/O.
@@ -91,8 +110,7 @@ class Protocol(Lifecycle):
         Lifecycle._begin(self, client, options, deflate, now)
         self._sending_opcode = 0
         self._sending_compressed = False
-        self._decoder: Any = None
-        self._inflated = 0
+        self._streamed: Streaming | None = None
         self.dropped = 0
 
     def negotiated(self, deflate: Any) -> None:
@@ -209,10 +227,11 @@ class Protocol(Lifecycle):
 
         """
         limit = self.options.max_size
+        if limit >= 0 and self._streamed is not None:
+            limit -= self._streamed.inflated
+        unlimited = self.options.max_size < 0
         try:
-            data = self.deflate.begin(
-                payload, None if limit < 0 else limit - self._inflated, fin
-            )
+            data = self.deflate.begin(payload, None if unlimited else limit, fin)
         except (PayloadTooBig, ProtocolError) as exc:
             self._inflating_failed(exc)
             return None
@@ -276,22 +295,28 @@ class Protocol(Lifecycle):
         if data is not None:
             self._inflated_fragment(data)
 
+    def _by_fragments(self) -> Streaming:
+        if self._streamed is None:
+            self._streamed = Streaming()
+        return self._streamed
+
     def _inflated_fragment(self, data: bytes) -> None:
         parser = self.parser
         fin = parser.fin
-        self._inflated = 0 if fin else self._inflated + len(data)
+        here = self._by_fragments()
+        here.inflated = 0 if fin else here.inflated + len(data)
         if parser.opcode != 1 or not self.options.validate_utf8:
             self.fragment_received(data, fin)
             return
-        if self._decoder is None:
-            self._decoder = codecs.getincrementaldecoder("utf-8")()
+        if here.decoder is None:
+            here.decoder = codecs.getincrementaldecoder("utf-8")()
         try:
-            text = self._decoder.decode(data, fin)
+            text = here.decoder.decode(data, fin)
         except UnicodeDecodeError as exc:
             self._fail_utf8(exc)
             return
         if fin:
-            self._decoder = None
+            here.decoder = None
         self.fragment_received(data if self.options.text_as_bytes else text, fin)
 
     # ---- what arrives; for a subclass to override ----
