@@ -246,3 +246,24 @@ async def test_it_can_be_started_again():
             await bus.synced()
             bus.publish("a", b"")
         assert len(seen) == expected
+
+
+async def test_who_waits_no_longer_leaves_nothing():
+    async with Gate() as bus:
+        for _ in range(50):
+            waiting = asyncio.ensure_future(bus.synced())
+            await asyncio.sleep(0)
+            waiting.cancel()
+        await asyncio.sleep(0)
+        assert not bus._awaiting
+
+
+async def test_closed_twice_at_once():
+    bus = Gate(liveness=0.1)
+    bus.there.set()
+    bus.taking = False
+    await bus.start()
+    await bus.synced()
+    bus.publish("a", b"x")
+    await asyncio.gather(bus.close(), bus.close())
+    assert bus.state == "closed"

@@ -252,3 +252,15 @@ async def test_question_too_long(nodes):
     a = await nodes.add("a")
     with pytest.raises(EnvelopeError):
         await a.ask("what", "x" * (1 << 20))
+
+
+async def test_answers_of_nodes_that_nobody_knows(nodes):
+    a, b = await nodes.add("a"), await nodes.add("b")
+    await know_each_other(a, b)
+    asked = asyncio.ensure_future(a.ask("load", self_too=False))
+    await asyncio.sleep(0)
+    (ident,) = a._questions
+    for name in ("x", "b"):
+        octets = Codec(name, KINDS).encode("answer", id=ident, body=name)
+        b.bus.publish("wsfast:node:a", octets)
+    assert (await asked).answers.get("x") is None

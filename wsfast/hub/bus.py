@@ -58,8 +58,8 @@ class Bus(ABC):
         max_retry: Most seconds between two attempts.
         on_state: ``on_state(state)``: the bus went ``"up"``, ``"down"``, ``"closed"``.
         on_drop: ``on_drop(count, reason)``: messages were lost; see :attr:`dropped` and
-            :attr:`uncertain`. The reason is ``"full"``, ``"closed"``, ``"refused"`` or
-            ``"broken"``.
+            :attr:`uncertain`. The reason is ``"full"``, ``"closed"``, ``"refused"``,
+            ``"broken"``, or ``"slow"``: it was received, and waited for too long.
         logger: Logger; by default ``wsfast.hub``.
 
     Attributes:
@@ -145,7 +145,8 @@ class Bus(ABC):
 
         What cannot be handed over within ``liveness`` seconds is dropped.
         """
-        if self._task is None:
+        task = self._task
+        if task is None:
             return
         if self.state == "up":
             try:
@@ -153,7 +154,9 @@ class Bus(ABC):
                     await self._all_handed_over()
             except asyncio.TimeoutError:
                 self.logger.warning("the bus does not take what is queued")
-        task, self._task = self._task, None
+        if self._task is not task:
+            return  # another call has closed it meanwhile
+        self._task = None
         task.cancel()
         await asyncio.wait([task])
         self._set_state("closed")
@@ -260,9 +263,7 @@ class Bus(ABC):
         while self.state != "up" or self._confirmed < wanted:
             if self.state == "closed":
                 raise ConnectionError("the bus is closed")
-            future = asyncio.get_running_loop().create_future()
-            self._awaiting.append(future)
-            await future
+            await self._told()
 
     def on_state(self, callback: Callable[[BusState], object]) -> None:
         """Have a callback called with each new state, after those there are."""
@@ -368,9 +369,17 @@ class Bus(ABC):
     async def _all_handed_over(self) -> None:
         """Wait until nothing is queued, and nothing on its way to the other end."""
         while (self._queue or self._in_flight) and self.state == "up":
-            future = asyncio.get_running_loop().create_future()
-            self._awaiting.append(future)
+            await self._told()
+
+    async def _told(self) -> None:
+        """Wait for the next change."""
+        future = asyncio.get_running_loop().create_future()
+        self._awaiting.append(future)
+        try:
             await future
+        finally:
+            if future in self._awaiting:  # who waits has gone
+                self._awaiting.remove(future)
 
     def _changes(self, channel: str) -> None:
         self._version += 1

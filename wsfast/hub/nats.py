@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 try:
     from nats.aio.client import Client
-    from nats.errors import MaxPayloadError
+    from nats.errors import MaxPayloadError, SlowConsumerError
 except ImportError as exc:
     raise ImportError("this needs nats-py: pip install 'wsfast[nats]'") from exc
 
@@ -62,6 +62,8 @@ class NatsBus(Bus):
             gone.set()
 
         async def failed(exc: Exception) -> None:
+            if isinstance(exc, SlowConsumerError):
+                self._lost(1, "slow", "they come faster than they are taken")
             self.logger.debug("nats-py: %r", exc)
 
         self._client = client = Client()
@@ -143,7 +145,9 @@ class NatsBus(Bus):
             subscription = self._subscribed.get(channel)
             if channel in self._callbacks and subscription is None:
                 self._subscribed[channel] = await self._client.subscribe(
-                    subject_of(channel), cb=self._taking(channel)
+                    subject_of(channel),
+                    cb=self._taking(channel),
+                    pending_bytes_limit=self.max_queue_size,
                 )
             elif channel not in self._callbacks and subscription is not None:
                 del self._subscribed[channel]

@@ -310,7 +310,9 @@ class Presence:
                 self._asked(node, fields["id"], fields["what"], fields["body"])
         else:
             question = self._questions.get(fields["id"])
-            if question is not None:
+            if question is not None and (
+                node in question.waits_for or node in self.nodes
+            ):
                 if fields["error"] is not None:
                     question.result.failed[node] = fields["error"]
                 else:

@@ -137,6 +137,20 @@ class Cluster:
         if self.own_presence:
             await self.presence.close()
 
+    async def synced(self) -> None:
+        """
+        Wait until the bus is up, knows what is subscribed to, and the log is up.
+
+        What is emitted before is not kept.
+
+        Raises:
+            ConnectionError: The bus or the log is closed.
+
+        """
+        await self.bus.synced()
+        if self.kept is not None:
+            await self.kept.synced()
+
     async def __aenter__(self) -> Cluster:
         await self.start()
         return self

@@ -319,6 +319,19 @@ class KeptEvents:
             for adapter in self._adapters.values():
                 adapter.flush_all()
 
+    async def synced(self) -> None:
+        """
+        Wait until the log is up.
+
+        Raises:
+            ConnectionError: It is closed.
+
+        """
+        while self.log.state != "up":
+            if self.log.state == "closed":
+                raise ConnectionError("the log is closed")
+            await self._moves(1.0)
+
     # ---- sessions ----
 
     def save(self, key: str, fields: dict[str, Any], seconds: float) -> None:
