@@ -51,6 +51,7 @@ MODULES = {
     "wsfast.asyncio.inbound": "wsfast/asyncio/inbound.py",
     "wsfast.asyncio.fragments": "wsfast/asyncio/fragments.py",
     "wsfast.asyncio.outbound": "wsfast/asyncio/outbound.py",
+    "wsfast.asyncio.fanout": "wsfast/asyncio/fanout.py",
     "wsfast.asyncio.connection": "wsfast/asyncio/connection.py",
     "wsfast.asyncio._broadcast": "wsfast/asyncio/_broadcast.py",
     "wsfast.asyncio._members": "wsfast/asyncio/_members.py",

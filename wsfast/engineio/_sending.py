@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from ..asyncio.fanout import fan_out
 from ..asyncio.waiter import DONE, Later
+from ..exceptions import ConnectionClosed
 from ._packets import CLOSE, SEPARATOR, Packet, encode_payload
 from .exceptions import SessionClosed
 from .prepared import Prepared
@@ -15,7 +18,7 @@ from .wheel import Timed
 if TYPE_CHECKING:
     from .wheel import Wheel
 
-__all__ = ["CLOSED", "CLOSING", "OPEN", "Sending", "Terms"]
+__all__ = ["CLOSED", "CLOSING", "OPEN", "Sending", "Terms", "send_to_all"]
 
 OPEN: Final = "open"
 CLOSING: Final = "closing"
@@ -53,6 +56,7 @@ class Sending(Timed):
         state: ``"opening"`` at a client, ``"open"``, ``"closing"`` or ``"closed"``.
         listener: What ``listener_factory`` has made for it.
         websocket: The connection, once the session is on it.
+        takes_frames: The same, if it takes frames that were made before.
         paused: No more packets are taken, by :meth:`pause_reading`.
 
     """
@@ -62,7 +66,6 @@ class Sending(Timed):
         "_close_reason",
         "_crowd",
         "_drainers",
-        "_frames",
         "_queue",
         "_queued",
         "_reader",
@@ -72,6 +75,7 @@ class Sending(Timed):
         "listener",
         "paused",
         "state",
+        "takes_frames",
         "websocket",
     )
 
@@ -89,7 +93,7 @@ class Sending(Timed):
         self._was_high = False
         self._drainers: list[asyncio.Future[None]] | None = None
         self._close_reason = ""
-        self._frames = False
+        self.takes_frames: Any = None
         self._crowd = min(terms.write_limit, terms.max_send_buffer)
 
     # ---- what the subclasses know ----
@@ -209,7 +213,7 @@ class Sending(Timed):
             sending = websocket.send("4" + data, compress=compress)
         elif type(data) is not Prepared:
             sending = websocket.send(Prepared(data).packet, compress=compress)
-        elif not self._frames:
+        elif self.takes_frames is None:
             sending = websocket.send(data.packet)
         else:
             if data.compress is not None:
@@ -231,7 +235,7 @@ class Sending(Timed):
         """Send over a WebSocket from now on."""
         self.websocket = websocket
         # A connection of another server's makes its own frames.
-        self._frames = hasattr(websocket, "send_octets")
+        self.takes_frames = websocket if hasattr(websocket, "send_octets") else None
 
     def _enqueue(self, data: Any, compress: bool | None) -> Awaitable[None]:
         """Queue a message for the next poll."""
@@ -332,3 +336,22 @@ class Sending(Timed):
                 upgraded()
         except Exception as exc:
             self.failed(exc)
+
+
+def send_to_all(sessions: Sequence[Sending], message: Prepared) -> None:
+    """
+    Send a message to many sessions of one server, and wait for none of them.
+
+    Args:
+        sessions: The sessions; whoever has closed gets nothing.
+        message: The message.
+
+    """
+    if not sessions:
+        return
+    first = sessions[0]
+    compress = first._terms.compress if message.compress is None else message.compress
+    websockets = [session.takes_frames for session in sessions]
+    for place, _ in fan_out(websockets, message.framed(compress), first._crowd):
+        with suppress(ConnectionClosed):  # on_close tells of it
+            sessions[place].send(message)

@@ -49,6 +49,11 @@ class DroppingConnection(Connection):
         """Send an event of one message, or drop one."""
         self._put((message,), None, True)
 
+    @property
+    def lane(self) -> Any:
+        """Nothing: each event is looked at."""
+        return None
+
     def write_packet(self, messages: Sequence[Any], droppable: bool) -> None:
         """Send an event, or drop one if that is allowed."""
         self._put(messages, None, droppable)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..engineio import Prepared
+from ..engineio._sending import send_to_all
 from .acks import Collected
 from .packet import Packet
 from .recovery import ConnectionStateRecovery, History
@@ -175,15 +176,25 @@ class Adapter:
         """
         prepared = [Prepared(message, compress=target.compress) for message in messages]
         single = prepared[0] if len(prepared) == 1 and ack is None else None
-        count = 0
-        for socket in sockets:
-            if target.volatile and not socket.writable:
-                continue
-            count += 1
-            if number is not None:
+        chosen = list(sockets)
+        if number is not None:
+            for socket in chosen:
                 socket.last_offset = number
                 if socket.first_offset is None:
                     socket.first_offset = number
+        count = 0
+        if single is not None and not target.volatile:
+            lanes = [lane for socket in chosen if (lane := socket.lane) is not None]
+            count = len(lanes)
+            if count == len(chosen):
+                chosen = []
+            else:
+                chosen = [socket for socket in chosen if socket.lane is None]
+            send_to_all(lanes, single)
+        for socket in chosen:
+            if target.volatile and not socket.writable:
+                continue
+            count += 1
             if ack is not None:
                 socket.expect(ident, ack)
             if socket._any_outgoing is not None:

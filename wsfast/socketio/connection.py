@@ -163,6 +163,11 @@ class Connection(Paced):
         except ConnectionClosed:
             return  # on_close tells of it
 
+    @property
+    def lane(self) -> Any:
+        """The session, if what is for many may go there without asking further."""
+        return self.engine
+
     def write_packet(self, messages: Sequence[Any], droppable: bool) -> None:
         """Send the messages of one event that waits for nobody."""
         self.send(messages, None)

@@ -120,19 +120,25 @@ class Anything:
         """Return the listeners, in the order of their calls."""
         return list(self._any or ())
 
+    def _outgoing_changed(self) -> None:
+        """Take note that there are other listeners of what goes."""
+
     def on_any_outgoing(self, listener: Function) -> Function:
         """Call ``listener(event, *args)`` for each event that goes."""
         self._any_outgoing = [*(self._any_outgoing or ()), listener]
+        self._outgoing_changed()
         return listener
 
     def prepend_any_outgoing(self, listener: Function) -> Function:
         """Do the same, before the others."""
         self._any_outgoing = [listener, *(self._any_outgoing or ())]
+        self._outgoing_changed()
         return listener
 
     def off_any_outgoing(self, listener: Callable[..., Any] | None = None) -> None:
         """Forget a listener, or all of them."""
         self._any_outgoing = _without(self._any_outgoing, listener)
+        self._outgoing_changed()
 
     def listeners_any_outgoing(self) -> list[Callable[..., Any]]:
         """Return the listeners, in the order of their calls."""

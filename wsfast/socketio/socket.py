@@ -83,6 +83,9 @@ class Socket(Anything):
         handshake: What it came with.
         connected: Whether it is in the namespace.
         recovered: Whether it came back, and has its state and what it missed.
+        lane: The session that broadcasts may be handed to without asking further; None
+            before and after the time in the namespace, and where listeners are told of
+            what goes.
 
     """
 
@@ -99,6 +102,7 @@ class Socket(Anything):
         "first_offset",
         "handshake",
         "id",
+        "lane",
         "last_offset",
         "namespace",
         "pid",
@@ -135,6 +139,7 @@ class Socket(Anything):
         self._early: list[Any] | None = []
         #: Sends a message: kept until the client knows that it is connected.
         self.write: Callable[[Any], Any] = self._early.append
+        self.lane: Any = None
 
     def __repr__(self) -> str:
         return f"<Socket {self.id} of {self.namespace.name}>"
@@ -286,6 +291,10 @@ class Socket(Anything):
             return DONE
         sent: Awaitable[Any] = self.connection.send(messages, compress)
         return sent
+
+    def _outgoing_changed(self) -> None:
+        open_ = self.connected and self._any_outgoing is None
+        self.lane = self.connection.lane if open_ else None
 
     def write_packet(self, messages: list[Any], droppable: bool) -> None:
         """Send the messages of an event for many."""
@@ -488,6 +497,7 @@ class Socket(Anything):
         early, self._early = self._early or [], None
         self.connected = True
         self.write = self.connection.write
+        self._outgoing_changed()
         said = {"sid": self.id}
         if self.pid is not None:
             said["pid"] = self.pid
@@ -537,6 +547,7 @@ class Socket(Anything):
     def gone(self) -> None:
         """Leave everything; replies that are waited for will not come."""
         self.write = _nowhere
+        self.lane = None
         for room in self._rooms or ():
             self.namespace.adapter.remove(self, room)
         self.namespace.remove(self)
