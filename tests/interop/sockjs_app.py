@@ -44,7 +44,11 @@ async def obey(session: Session) -> None:
 
 def service(**options: Any) -> SockJS:
     """Return a service; its frames load the script of the tests."""
-    given: dict[str, Any] = {"transports": TRANSPORTS, "response_limit": 16384}
+    given: dict[str, Any] = {
+        "transports": TRANSPORTS,
+        "response_limit": 16384,
+        "cors": True,
+    }
     return SockJS(obey, sockjs_url="/sockjs.js", **{**given, **options})
 
 

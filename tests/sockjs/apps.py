@@ -18,7 +18,11 @@ from starlette.routing import Mount
 from wsfast.sockjs import Session, SockJS
 from wsfast.sockjs.options import TRANSPORTS
 
-LIMITS: dict[str, Any] = {"response_limit": 4096, "transports": TRANSPORTS}
+LIMITS: dict[str, Any] = {
+    "response_limit": 4096,
+    "transports": TRANSPORTS,
+    "cors": True,
+}
 
 
 async def echo(session: Session) -> None:

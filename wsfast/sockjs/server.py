@@ -102,8 +102,8 @@ class SockJS:
             the response.
         heartbeat_delay: Seconds between two heartbeats.
         disconnect_delay: Seconds for which a session waits for a request that listens.
-        cors: Pages of which origins may use it: True for all; False for none but its
-            own; or some, as :func:`wsfast.asgi.exchange.origin_allowed` has them.
+        cors: Pages of which origins may use it: False for none but its own; True for
+            all; or some, as :func:`wsfast.asgi.exchange.origin_allowed` has them.
         base_url: What clients are told to use instead of the URL that they know; or a
             function that returns it.
         max_size: Octets of a request that brings messages, and of all the messages that
@@ -136,7 +136,7 @@ class SockJS:
         jsessionid: JSessionID = False,
         heartbeat_delay: float = 25.0,
         disconnect_delay: float = 5.0,
-        cors: bool | Allowed = True,
+        cors: bool | Allowed = False,
         base_url: str | Callable[[], str] | None = None,
         max_size: int = 1 << 20,
         max_queue: int = 1024,
