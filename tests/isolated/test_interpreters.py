@@ -24,7 +24,7 @@ TIMEOUT_S = 100
 
 pytestmark = pytest.mark.skipif(
     sys.version_info < (3, 13),
-    reason="its subinterpreters share a GIL; those of 3.12 hang in asyncio alone",
+    reason="its subinterpreters share a GIL; those of 3.12.1 hung in asyncio alone",
 )
 
 
