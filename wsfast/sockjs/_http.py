@@ -390,9 +390,7 @@ class Client:
             return
         if len(data) < self._left:
             self._left -= len(data)
-            self._body += (
-                data  # not a list: of single octets it would be fifty times it
-            )
+            self._body += data  # no list: of single octets it would be fifty times it
             return
         body = data[: self._left]
         self._rest = data[self._left :]
