@@ -1,14 +1,12 @@
-"""One loop over many members, and output that leaves in portions."""
+"""One loop over many members."""
 
 from __future__ import annotations
 
 import asyncio
-from itertools import pairwise
 
 from tests.asyncio.conftest import Pair
 from tests.asyncio.test_broadcast import Quiet, everybody
 from wsfast import Prepared
-from wsfast.asyncio import link
 from wsfast.asyncio.fanout import fan_out
 from wsfast.asyncio.prepared import GONE, QUEUED, SLOW
 
@@ -56,41 +54,3 @@ async def test_what_follows_a_frame_that_many_have_is_nobody_elses(pair: Pair):
     fan_out(members, Prepared("again"))
     got = [[await asyncio.wait_for(ws.recv(), 5) for _ in range(3)] for ws in clients]
     assert got == [["to all", str(n), "again"] for n in range(3)]
-
-
-class Counted(link.Link):
-    """A link that notes when it is flushed."""
-
-    def __init__(self, driver: link.Driver, flushed: list[int], number: int) -> None:
-        super().__init__(driver)
-        self.flushed = flushed
-        self.number = number
-
-    def flush(self) -> None:
-        self.flushed.append(self.number)
-        if self.number == 700:
-            raise ZeroDivisionError
-
-
-async def test_the_event_loop_has_its_turn_between_portions():
-    loop = asyncio.get_running_loop()
-    driver, flushed, seen = link.Driver(loop), [], []
-    errors = []
-    loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
-    for number in range(1500):
-        Counted(driver, flushed, number).wrote()
-
-    def look() -> None:
-        seen.append(len(flushed))
-        if len(flushed) < 1500:
-            loop.call_soon(look)
-
-    look()
-    for _ in range(100):
-        await asyncio.sleep(0)
-        assert driver.dirty or len(flushed) == 1500
-    assert flushed == list(range(1500))  # in order, each once, whatever one raises
-    assert [type(error) for error in errors] == [ZeroDivisionError]
-    portions = {b - a for a, b in pairwise(seen)}
-    assert 512 in portions and max(portions) == 512
-    assert not driver.dirty

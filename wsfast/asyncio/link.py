@@ -31,9 +31,6 @@ __all__ = ["Driver", "Link", "Timed"]
 
 #: Width of a slot of the timer wheel, in seconds: how late a timer may fire.
 TICK_S = 0.05
-#: Links that are flushed in one go, a few microseconds each: the event loop has its
-#: turn before the next ones.
-FLUSH_MOST = 512
 
 
 class Timed(Protocol):
@@ -141,14 +138,10 @@ class Driver:
         """
         Write out what the links of :attr:`dirty` have queued, once per link.
 
-        What is queued meanwhile is written in the next turn of the event loop, and so
-        is what more than ``FLUSH_MOST`` links have.
+        What is queued meanwhile is written in the next turn of the event loop.
         """
         links, self.dirty = self.dirty, []
         self._flush_due = False
-        if len(links) > FLUSH_MOST:
-            self._flush_later(links[FLUSH_MOST:])
-            del links[FLUSH_MOST:]
         begun = 0
         try:
             for link in links:
