@@ -52,5 +52,6 @@ async def test_what_follows_a_frame_that_many_have_is_nobody_elses(pair: Pair):
     for number, member in enumerate(members):
         member.send(str(number))
     fan_out(members, Prepared("again"))
-    got = [[await asyncio.wait_for(ws.recv(), 5) for _ in range(3)] for ws in clients]
-    assert got == [["to all", str(n), "again"] for n in range(3)]
+    for n, ws in enumerate(clients):
+        for expected in ("to all", str(n), "again"):
+            assert await asyncio.wait_for(ws.recv(), 5) == expected

@@ -155,7 +155,7 @@ async def test_acknowledgements_of_many(three):
         await raw.send(f"3{number}[{n}]" if n else f'3{number}["x","y"]')
     assert sorted(await asked, key=str) == [("x", "y"), 1]
     assert await room.except_("room").emit_with_ack("q") == []
-    asked = asyncio.ensure_future(sio.emit_with_ack("q", to="room", timeout=0.1))
+    asked = asyncio.ensure_future(sio.emit_with_ack("q", to="room", timeout=1.0))
     await asyncio.sleep(0)
     message = await clients[1][0].recv()
     await clients[1][0].send(f"3{message[1 : message.index('[')]}[7]")
