@@ -42,6 +42,16 @@ def test_nodes_over_redis(tmp_path):
         )
 
 
+@pytest.mark.needs("redis-server")
+def test_nodes_of_javascript(tmp_path):
+    (example,) = of_kind(ROOT / "docs" / "socketio.md", "redis run")
+    with daemon(redis_command) as redis:
+        text = example.text.replace("6379", str(redis.port))
+        assert text != example.text
+        program = write(example._replace(text=text), tmp_path, 0)
+        assert run(program) == example.output
+
+
 @pytest.mark.needs("nginx")
 def test_fastapi_behind_nginx(tmp_path):
     page = ROOT / "docs" / "fastapi.md"

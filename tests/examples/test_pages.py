@@ -19,7 +19,7 @@ import pytest
 from tests.examples.pages import PAGES, ROOT, Example, commands, examples
 from tests.support.ports import free_port
 
-AROUND = ("redis server", "redis client")  # run by test_around.py
+AROUND = ("redis server", "redis client", "redis run")  # run by test_around.py
 PORT = "8765"  # what the pages say; each test takes a port of its own
 
 

@@ -46,7 +46,7 @@ from wsfast.protocol.headers import (
     parse_subprotocol,
     parse_upgrade,
 )
-from wsfast.socketio import _parts, _pure_codec
+from wsfast.socketio import _parts, _pure_codec, redis_wire
 from wsfast.socketio.msgpack import MsgpackParser
 from wsfast.socketio.packet import PacketError
 from wsfast.socketio.parser import JSONParser
@@ -235,6 +235,34 @@ def socket_io_msgpack(data: bytes) -> None:
             assert repr(again) == repr(packet)  # NaN is not equal to itself
 
 
+def socket_io_redis(data: bytes) -> None:
+    """Read what nodes of JavaScript say; an event that is written again is the same."""
+    with suppress(PacketError):
+        event = redis_wire.read_event(data, "/", "own")
+        if event is not None:
+            packet, target = event
+            JSONParser().encode(packet)
+            again = redis_wire.write_event("other", packet, target)
+            assert redis_wire.read_event(again, "/", "other") is None
+            read = redis_wire.read_event(again, "/", "own")
+            assert read is not None
+            assert read[0] == packet
+            assert read[1].rooms == target.rooms
+    with suppress(PacketError):
+        message = redis_wire.read_message(data)
+        for read_field in (
+            redis_wire.clients_of,
+            redis_wire.names_of,
+            redis_wire.number_of,
+            redis_wire.target_of,
+            redis_wire.text_of,
+            redis_wire.for_json,
+        ):
+            for value in message.values():
+                with suppress(PacketError):
+                    read_field(value)
+
+
 def socket_io_header(data: bytes) -> None:
     """Read a header, and the depth of what follows, in C and in Python."""
     for encoding in ("latin-1", "utf-16-le", "utf-32-le"):  # of each width
@@ -280,6 +308,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         socket_io_json,
         socket_io_msgpack,
         socket_io_header,
+        socket_io_redis,
         sock_js,
     )
 }

@@ -64,12 +64,14 @@ class Link:
 
     Attributes:
         channels: Those that the server has been told of.
+        matched: ``matched(pattern, channel, octets)`` takes what comes by a pattern.
 
     """
 
     def __init__(self, pool: ConnectionPool, verbs: Verbs, liveness: float) -> None:
         self.verbs = verbs
         self.channels: set[str] = set()
+        self.matched: Callable[[str, str, bytes], object] | None = None
         self._interval = liveness / 4  # of asking
         self._patience = liveness - self._interval
         make: Callable[[], Any] = pool.make_connection
@@ -182,6 +184,9 @@ class Link:
             kind = answer[0]
             if kind == verbs.message:
                 received(answer[1].decode(errors="replace"), answer[2])
+            elif kind == b"pmessage" and self.matched is not None:
+                pattern, channel, octets = answer[1:]
+                self.matched(pattern.decode(), channel.decode(errors="replace"), octets)
             elif kind == b"pong":
                 done = self._pings.get(answer[1])
                 if done is not None and not done.done():

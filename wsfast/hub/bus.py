@@ -201,7 +201,7 @@ class Bus(ABC):
                 ``max_size``.
 
         """
-        check_channel(channel)
+        self._check_channel(channel)
         size = len(octets)
         if size > self.max_size:
             raise ValueError(f"message of {size} octets, limit is {self.max_size}")
@@ -234,7 +234,7 @@ class Bus(ABC):
             ValueError: The channel cannot have this name.
 
         """
-        check_channel(channel)
+        self._check_channel(channel)
         callbacks = self._callbacks.get(channel)
         if callbacks is None:
             self._callbacks[channel] = [callback]
@@ -280,6 +280,10 @@ class Bus(ABC):
         return self._queue_size
 
     # ---- for the kinds of buses ----
+
+    def _check_channel(self, name: str) -> None:
+        """See that a channel can have this name; else raise `ValueError`."""
+        check_channel(name)
 
     @abstractmethod
     async def _serve(self) -> None:

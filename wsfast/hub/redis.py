@@ -111,6 +111,10 @@ class RedisBus(Bus):
                 commands.setdefault(link, []).append((verb, channel, octets))
             for link, several in commands.items():
                 await link.ask(several, self._answered)
+            await self._ask()
+
+    async def _ask(self) -> None:
+        """Ask the server what else there is to ask, on the publishing connection."""
 
     def _answered(self, answer: Any) -> None:
         if isinstance(answer, ResponseError):

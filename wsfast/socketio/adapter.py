@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..engineio import Prepared
 from ..engineio._sending import send_to_all
 from .acks import Collected
+from .exceptions import TooManyRooms
+from .handlers import logger
 from .packet import Packet
 from .recovery import ConnectionStateRecovery, History
 from .targets import DONE, Target
@@ -243,6 +245,14 @@ class Adapter:
         """Have them join rooms."""
         for socket in self.sockets(target):
             socket.join(*rooms)
+
+    def have_join(self, target: Target, rooms: Iterable[str]) -> None:
+        """Have sockets of this node join rooms, as far as they may."""
+        for socket in self.sockets(target):
+            try:
+                socket.join(*rooms)
+            except TooManyRooms as exc:  # noqa: PERF203 - of one of them
+                logger.warning("%r: %s", socket, exc)
 
     def del_sockets(self, target: Target, rooms: frozenset[str]) -> None:
         """Have them leave rooms."""

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ..hub import Bus, Codec, EnvelopeError, Presence
 from .acks import Collected
 from .adapter import Adapter
-from .exceptions import AckTimeout, TooManyRooms
+from .exceptions import AckTimeout
 from .handlers import logger
 from .kept import KeptEvents
 from .packet import EVENT, Packet, PacketError
@@ -383,7 +383,7 @@ class ClusterAdapter(Adapter):
         elif kind == "forget":
             self._forget(node, fields["ack"])
         elif kind == "join":
-            self._join(target_of(fields), fields["names"])
+            self.have_join(target_of(fields), fields["names"])
         elif kind == "leave":
             super().del_sockets(target_of(fields), frozenset(fields["names"]))
         elif kind == "disconnect":
@@ -413,14 +413,6 @@ class ClusterAdapter(Adapter):
             raise PacketError("not one event")
         packet.namespace = self.namespace.name
         return packet
-
-    def _join(self, target: Target, rooms: list[str]) -> None:
-        """Have clients of this node join rooms, as far as they may."""
-        for socket in self.sockets(target):
-            try:
-                socket.join(*rooms)
-            except TooManyRooms as exc:  # noqa: PERF203 - of one of them
-                logger.warning("%r: %s", socket, exc)
 
     def told(self, packet: Packet, target: Target) -> None:
         """Hand out an event of another node."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 try:
     import msgpack
@@ -11,7 +11,7 @@ except ImportError as exc:  # pragma: no cover - the tests have it
 
 from .packet import CONNECT_ERROR, MAX_ID, MAX_NESTING, Packet, PacketError
 
-__all__ = ["MsgpackParser"]
+__all__ = ["MsgpackParser", "deeper_than", "pack", "unpack"]
 
 
 class MsgpackParser:
@@ -30,14 +30,7 @@ class MsgpackParser:
             fields["data"] = packet.data
         if packet.id is not None:
             fields["id"] = packet.id
-        try:
-            return [msgpack.packb(fields, datetime=True)]
-        except RecursionError as exc:
-            raise PacketError("nested too deep, or a cycle", "nesting") from exc
-        except ValueError as exc:
-            if "recursion" in str(exc):
-                raise PacketError("nested too deep, or a cycle", "nesting") from exc
-            raise
+        return [pack(fields)]
 
     def decoder(self) -> MsgpackParser:
         """Return a decoder for one connection; it keeps nothing, so it is this one."""
@@ -47,12 +40,7 @@ class MsgpackParser:
         """Take a message; return its packet."""
         if isinstance(message, str):
             raise PacketError("text, where msgpack is binary", "msgpack")
-        try:
-            fields = msgpack.unpackb(message, timestamp=3, ext_hook=_extension)
-        except PacketError:
-            raise
-        except Exception as exc:  # of many classes, some of them the package's own
-            raise PacketError(f"invalid msgpack: {exc}", "msgpack") from exc
+        fields = unpack(message)
         if type(fields) is not dict:
             raise PacketError("a packet is a map", "msgpack")
         kind, namespace = fields.get("type"), fields.get("nsp")
@@ -63,9 +51,44 @@ class MsgpackParser:
             raise PacketError("the namespace is a string", "namespace")
         if number is not None and not (type(number) is int and 0 <= number <= MAX_ID):
             raise PacketError("the id is an integer of at most 2 ** 53", "id")
-        if _deeper_than(data, MAX_NESTING):
+        if deeper_than(data, MAX_NESTING):
             raise PacketError(f"more than {MAX_NESTING} levels", "nesting")
         return Packet(kind, namespace, data, number).check()
+
+
+def pack(value: Any) -> bytes:
+    """
+    Write msgpack.
+
+    Raises:
+        PacketError: It is nested too deep.
+        TypeError, ValueError: It has no form in msgpack.
+
+    """
+    try:
+        return cast(bytes, msgpack.packb(value, datetime=True))
+    except RecursionError as exc:
+        raise PacketError("nested too deep, or a cycle", "nesting") from exc
+    except ValueError as exc:
+        if "recursion" in str(exc):
+            raise PacketError("nested too deep, or a cycle", "nesting") from exc
+        raise
+
+
+def unpack(octets: bytes) -> Any:
+    """
+    Read msgpack, as deep as it is; see `deeper_than`.
+
+    Raises:
+        PacketError: It is none.
+
+    """
+    try:
+        return msgpack.unpackb(octets, timestamp=3, ext_hook=_extension)
+    except PacketError:
+        raise
+    except Exception as exc:  # of many classes, some of them the package's own
+        raise PacketError(f"invalid msgpack: {exc}", "msgpack") from exc
 
 
 def _extension(code: int, data: bytes) -> Any:
@@ -79,7 +102,7 @@ def _extension(code: int, data: bytes) -> Any:
     return msgpack.ExtType(code, data)
 
 
-def _deeper_than(data: Any, most: int) -> bool:
+def deeper_than(data: Any, most: int) -> bool:
     """Tell whether more than so many arrays and maps lie within each other."""
     layer = [data] if isinstance(data, (list, dict)) else []
     for _ in range(most):
