@@ -1,11 +1,13 @@
 """
-The regression guard: ``python -m bench.guard [--update]``.
+The regression guard: ``python -m bench.guard [--update] [PART...]``.
 
 Counts the instructions of the hot paths under callgrind, per message or per octet, and
 fails if one takes 5 % more than in the committed baseline, with the functions that
 grew. Counts do not depend on how busy the machine is; they depend on the interpreter,
 the compiler and the kernel, so that there is one baseline for each combination of
 these. Where there is none it says so: a failure with ``CI=true``, and left out else.
+
+The parts are functions of ``workloads.py``; without any, all are counted.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -75,8 +77,8 @@ def _marks() -> None:
     subprocess.run([*command, "-o", str(BUILD / "marks.so")], check=True)
 
 
-def _counts(kernel: str) -> dict[str, Count]:
-    """Run the workloads under callgrind."""
+def _counts(kernel: str, parts: Sequence[str]) -> dict[str, Count]:
+    """Run the workloads under callgrind: those of some parts, or all."""
     path = os.pathsep.join([str(BUILD), str(ROOT)])
     environment = dict(os.environ, PYTHONPATH=path, PYTHONHASHSEED="0")
     environment.update(WSFAST_KERNEL=kernel, PYTHONDONTWRITEBYTECODE="1")
@@ -86,8 +88,9 @@ def _counts(kernel: str) -> dict[str, Count]:
         options = ["--tool=callgrind", "--instr-atstart=no", "--collect-atstart=no"]
         options += ["--compress-strings=no", "--compress-pos=no"]
         options += ["-q", f"--callgrind-out-file={dump}"]
+        program = [sys.executable, "-m", "bench.guard.workloads", *parts]
         ran = subprocess.run(
-            ["valgrind", *options, sys.executable, "-m", "bench.guard.workloads"],
+            ["valgrind", *options, *program],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,
@@ -119,8 +122,13 @@ def _tools() -> str:
     return kernel
 
 
-def _write(path: Path, facts: Mapping[str, str], counts: Mapping[str, Count]) -> None:
-    workloads = {
+def _write(
+    path: Path,
+    facts: Mapping[str, str],
+    counts: Mapping[str, Count],
+    others: Mapping[str, object],
+) -> None:
+    workloads = dict(others) | {
         name: {
             key: float(f"{value:.5g}")
             if key == "total"
@@ -135,20 +143,29 @@ def _write(path: Path, facts: Mapping[str, str], counts: Mapping[str, Count]) ->
     print(f"written: {path.relative_to(ROOT)}")
 
 
-def guard(update: bool) -> int:
-    """Count and compare; return the exit status."""
+def guard(update: bool, parts: Sequence[str] = ()) -> int:
+    """Count and compare, all of it or some parts; return the exit status."""
     kernel = _tools()
     path = _baseline(kernel)
     if not update and not path.exists():
         raise LeftOut(f"no baseline {path.name}; `make guard-baseline` makes it")
     _marks()
-    now = _counts(kernel)
+    now = _counts(kernel, parts)
     facts = _facts()
+    document = {"facts": facts, "workloads": {}}
+    if path.exists() and (parts or not update):
+        document = json.loads(path.read_text())
+    found = document["workloads"]
     if update:
-        _write(path, facts, now)
+        if document["facts"] != facts:
+            raise SystemExit(f"{path.name} is of {document['facts']}: update all parts")
+        _write(path, facts, now, found)
         return 0
-    document = json.loads(path.read_text())
-    before = {name: Count(**found) for name, found in document["workloads"].items()}
+    before = {
+        name: Count(**count)
+        for name, count in found.items()
+        if name in now or not parts
+    }
     wrong, table = compare(now, before)
     print(f"instructions per message, or per octet, against {path.name}:\n")
     print("\n".join([f"{'':45} {'before':>10} {'now':>10}   change", *table]))
@@ -167,8 +184,10 @@ def guard(update: bool) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.guard", description=__doc__)
     parser.add_argument("--update", action="store_true", help="write the baseline")
+    parser.add_argument("part", nargs="*", help="count this alone; see workloads.py")
+    args = parser.parse_args()
     try:
-        return guard(parser.parse_args().update)
+        return guard(args.update, args.part)
     except LeftOut as error:
         strict = os.environ.get("CI") == "true" or bool(
             os.environ.get("WSFAST_REQUIRE_ALL")

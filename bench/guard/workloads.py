@@ -1,5 +1,5 @@
 """
-What the guard counts: ``python -m bench.guard.workloads``, inside valgrind.
+What the guard counts: ``python -m bench.guard.workloads [PART...]``, inside valgrind.
 
 Each workload is prepared and warmed up unseen; what it does between two marks is
 counted, and written down under its name. Prints how much that was, as JSON.
@@ -11,14 +11,17 @@ import argparse
 import asyncio
 import gc
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import marks  # type: ignore[import-not-found] # built from marks.c
 
+from bench.guard.layers import WORKLOADS, count_rounds
 from bench.micro.texts import text_of
 from bench.passes import Pass, measure
 from wsfast import engine
+from wsfast.engineio._packets import decode_payload, encode_payload
 from wsfast.protocol.messages import Protocol
 
 KEY = bytes.fromhex("37fa213d")
@@ -119,14 +122,35 @@ def echoes() -> None:
             done[name] = CONNECTIONS * depth * rounds
 
 
+def layers() -> None:
+    """Count what is above WebSocket."""
+    packets = ["4" + "x" * 64] * 16
+    payload = encode_payload(packets)
+    count("Engine.IO, packet read", 16, 100, decode_payload, payload, 16)
+    count("Engine.IO, packet written", 16, 100, encode_payload, packets)
+    message = ["x" * 64]
+    frame = engine.encode_sockjs(message)[1:]
+    count("SockJS, frame read", 1, 1000, engine.decode_sockjs, frame)
+    count("SockJS, frame written", 1, 1000, engine.encode_sockjs, message)
+    for name, workload in WORKLOADS.items():
+        done[name] = asyncio.run(
+            count_rounds(workload, CONNECTIONS, counted, marks.zero)
+        )
+        marks.dump(name)
+
+
+PARTS: dict[str, Callable[[], None]] = {
+    part.__name__: part for part in (functions, messages, echoes, layers)
+}
+
+
 def main() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
     marks.start()
-    parts: list[Callable[[], None]] = [functions, messages, echoes]
-    for part in parts:
-        part()
+    for name in sys.argv[1:] or PARTS:
+        PARTS[name]()
     print(json.dumps({"kernel": engine.KERNEL, "done": done}))
 
 
