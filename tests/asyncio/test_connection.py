@@ -44,6 +44,15 @@ async def test_text_as_bytes(pair: Pair):
     assert await here.recv() == b"\xc3\xa9"
 
 
+async def test_applications_may_note_what_they_want(pair: Pair):
+    here, there = await pair.both()
+    here.user, there.user = "Ada", "Bob"  # type: ignore[attr-defined]
+    assert vars(here)["user"] == "Ada"
+    assert vars(there)["user"] == "Bob"
+    del here.user  # type: ignore[attr-defined]
+    assert not hasattr(here, "user")
+
+
 async def test_recv_twice_at_once(pair: Pair):
     here, there = await pair.both()
     first = asyncio.ensure_future(here.recv())

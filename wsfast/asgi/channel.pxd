@@ -17,6 +17,7 @@ cdef class Events(Receiver):
 
 
 cdef class ServedConnection(Connection):
+    cdef dict __dict__               # whatever a listener may note here
     cdef Channel _channel
 
     cdef object drop_messages(self)

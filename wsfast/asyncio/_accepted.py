@@ -31,7 +31,7 @@ class ServerConnection(Connection):
 
     """
 
-    __slots__ = ("server",)
+    __slots__ = ("__dict__", "server")  # the former for what the application notes
 
     server: Server
     username: str

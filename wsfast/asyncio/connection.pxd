@@ -10,7 +10,8 @@ cdef Later DONE
 
 
 cdef class Connection(Outbound):
-    cdef dict __dict__               # whatever the application may note here
+    # A __dict__ for what the application notes comes with subclasses: one that is
+    # declared here would be made for each object, whether it is used or not.
     cdef object __weakref__
     cdef object _request             # the octets of its head, until somebody looks
     cdef public object subprotocol
