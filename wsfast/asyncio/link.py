@@ -31,6 +31,9 @@ __all__ = ["Driver", "Link", "Timed"]
 
 #: Width of a slot of the timer wheel, in seconds: how late a timer may fire.
 TICK_S = 0.05
+#: Links that are flushed in one go, a few microseconds each: the event loop has its
+#: turn before the next ones.
+FLUSH_MOST = 512
 
 
 class Timed(Protocol):
@@ -131,17 +134,20 @@ class Driver:
         """Have what ``link`` has to write flushed at the end of the pass."""
         self.dirty.append(link)
         if not self.in_pass and not self._flush_due:
-            self._flush_due = True
-            self.loop.call_soon(self.flush)
+            self._flush_soon()
 
     def flush(self) -> None:
         """
         Write out what the links of :attr:`dirty` have queued, once per link.
 
-        What is queued meanwhile is written in the next turn of the event loop.
+        What is queued meanwhile is written in the next turn of the event loop, and so
+        is what more than ``FLUSH_MOST`` links have, in the order of :attr:`dirty`.
         """
         links, self.dirty = self.dirty, []
-        self._flush_due = False
+        if len(links) > FLUSH_MOST:
+            self.dirty = links[FLUSH_MOST:]
+            del links[FLUSH_MOST:]
+            self._flush_soon()
         begun = 0
         try:
             for link in links:
@@ -149,14 +155,18 @@ class Driver:
                 link.dirty = False
                 link.flush()
         except BaseException:
-            self._flush_later(links[begun:])
+            self.dirty = links[begun:] + self.dirty
+            self._flush_soon()
             raise
 
-    def _flush_later(self, links: list[Link]) -> None:
-        self.dirty = links + self.dirty
+    def _flush_soon(self) -> None:
         if not self._flush_due:
             self._flush_due = True
-            self.loop.call_soon(self.flush)
+            self.loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush_due = False
+        self.flush()
 
     # ---- timers: one wheel, one loop timer, however many connections there are ----
 
