@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import wsfast
 from wsfast.asyncio import serve
 from wsfast.exceptions import (
     ConcurrencyError,
@@ -462,3 +463,38 @@ async def test_binary_message_over_websocket():
         assert info.value.sent is not None
         assert info.value.sent.code == 1007
         await ws.close()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "websocket-raw"])
+async def test_server_that_answers_no_pings_was_lost(transport: str):
+    """1006, as of connect(); 1011 is in the frame that tells the server."""
+
+    async def handler(ws: Any) -> None:
+        await ws.send("o")
+        ws.pause_reading()
+        await ws.wait_closed()
+
+    def info(ws: Any, request: Any) -> Any:
+        return ws.respond(200, "{}") if request.path == "/info" else None
+
+    impatient: dict[str, Any] = {
+        "proxy": None,
+        "ping_interval": 0.05,
+        "ping_timeout": 0.05,
+        "close_timeout": 0.05,
+    }
+    async with serve(
+        handler, "127.0.0.1", 0, process_request=info, close_timeout=0
+    ) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        ends = []
+        for connecting in (
+            connect(url, transport, transport_timeout=LIMIT_S, **impatient),
+            wsfast.connect(url, **impatient),
+        ):
+            ws: Any = await connecting
+            await soon(ws.wait_closed())
+            error = ws.closed_error()
+            assert type(error) is ConnectionClosedError
+            ends.append((ws.close_code, ws.close_reason, error.rcvd, error.sent.code))
+        assert ends == [(1006, "", None, 1011)] * 2

@@ -99,6 +99,7 @@ class ClientConnection:
         self._ended: asyncio.Future[None] = self._loop.create_future()
         self._cause: BaseException | None = None
         self._failed = False
+        self._was_lost = False
         self._messages: deque[tuple[str, int]] = deque()
         self._octets = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -253,7 +254,8 @@ class ClientConnection:
         if self.ready_state == _CLOSED:
             return
         self._cause = self._cause or cause
-        self._failed = self.close_sent is None and rcvd is None
+        self._was_lost = self.close_sent is None  # we have not ended it
+        self._failed = self._was_lost and rcvd is None
         if cause is not None and not isinstance(cause, ConnectionClosed):
             kind = type(cause).__name__
             self.logger.info("%s was lost: %s: %s", self.url, kind, cause)
@@ -519,7 +521,7 @@ class ClientConnection:
         """
         if self.ready_state != _CLOSED:
             return None
-        close = self.close_rcvd or self.close_sent
+        close = self._close
         return 1006 if close is None else int(close.code)
 
     @property
@@ -527,8 +529,13 @@ class ClientConnection:
         """Reason of the end; None before the session has ended."""
         if self.ready_state != _CLOSED:
             return None
-        close = self.close_rcvd or self.close_sent
+        close = self._close
         return "" if close is None else close.reason
+
+    @property
+    def _close(self) -> Close | None:
+        """Code and reason of who has ended it; a WebSocket given up is not an end."""
+        return self.close_rcvd or (None if self._was_lost else self.close_sent)
 
     @property
     def paused(self) -> bool:
