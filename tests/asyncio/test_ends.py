@@ -70,6 +70,21 @@ async def test_messages_before_the_end_of_the_stream(wire: Wires):
     assert [frame.opcode for frame in frames] == [CLOSE]
 
 
+@pytest.mark.parametrize("how", ["close", "fail"])
+async def test_a_peer_that_reads_late_gets_what_was_sent(
+    wire: Wires, how, monkeypatch: pytest.MonkeyPatch
+):
+    """The wait for its end begins when the system has taken all, not before."""
+    monkeypatch.setattr("wsfast.asyncio._stream.LINGER_S", 0.01)
+    ws, peer = await wire(thin=True)
+    ws.send("x" * 15_000)
+    getattr(ws, how)(1011)
+    await asyncio.sleep(0.3)
+    text, close = await peer.frames(2)
+    assert text.payload == b"x" * 15_000
+    assert close.payload[:2] == (1011).to_bytes(2, "big")
+
+
 async def test_a_peer_that_ends_its_side_gets_what_was_sent(wire: Wires):
     class Answers(Listener):
         def on_message(self, ws, message):

@@ -144,7 +144,7 @@ class StreamLink(Link, asyncio.BufferedProtocol):
         if self._finished:
             return
         if connection is None:
-            if self._ending:
+            if self._ending and not self._write_paused:
                 self._finish()
             return
         transport = self.transport
@@ -162,7 +162,7 @@ class StreamLink(Link, asyncio.BufferedProtocol):
             kept = transport.get_write_buffer_size()
             connection.output_left(len(writer) + kept)
         connection.output_flushed()
-        if self._ending and not len(writer):
+        if self._ending and not len(writer) and not self._write_paused:
             self._finish()
 
     def pause_reading(self) -> None:
