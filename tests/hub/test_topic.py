@@ -186,6 +186,31 @@ def test_l6_policy_of_a_member_and_its_limit(hub):
         topic.unsubscribe(member)
 
 
+def test_l6_members_with_limits_of_their_own_beside_others(hub):
+    topic = hub.topic("x", max_buffered=7)
+    usual, own, latest, closing, failing = members = [Fake() for _ in range(5)]
+    failing.offer = lambda *_: 1 / 0
+    for member in (usual, failing):
+        topic.subscribe(member)
+    topic.subscribe(own, max_buffered=8)
+    topic.subscribe(latest, policy="latest")
+    topic.subscribe(closing, policy="close")
+    assert topic.publish("1") == 4
+    for member in members:
+        member.full = True
+    assert topic.publish("2") == topic.publish("3") == 0
+    assert (topic.dropped, topic.closed) == (1 + 4 + 4, 1)
+    for member in members:
+        member.drain()
+    assert closing.closed == (1008, "too slow")
+    assert (usual.seen, own.seen, latest.seen) == (["1"], ["1"], ["1", "3"])
+    assert [set(member.limits) for member in members[:4]] == [{7}, {8}, {-1}, {1 << 20}]
+    topic.subscribe(own)  # on the topic's terms from now on
+    topic.unsubscribe(latest)
+    assert topic.publish("4") == 2
+    assert own.limits[-1] == usual.limits[-1] == 7
+
+
 @pytest.mark.parametrize(
     ("terms", "text"),
     [

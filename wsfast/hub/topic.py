@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
+from ..asyncio.fanout import fan_out
 from .bus import MAX_CHANNEL
 from .members import GONE, POLICIES, QUEUED, Member, Message, Policy
 
@@ -69,6 +70,8 @@ class Topic:
         #: With the policy "latest": what waits for members until there is room.
         self._latest: dict[Member, Message] = {}
         self._usual = Terms(policy, limit_of(policy, max_buffered), None)
+        #: How many members have another limit than the usual one.
+        self._unusual = 0
 
     def __len__(self) -> int:
         """Return how many members of this node there are."""
@@ -111,6 +114,8 @@ class Topic:
         if terms == self._usual:
             terms = self._usual
         self._hub.enter(self, member)
+        before = self._members.get(member, self._usual)
+        self._unusual += self._is_unusual(terms) - self._is_unusual(before)
         self._members[member] = terms
 
     def unsubscribe(self, member: Member) -> None:
@@ -120,9 +125,12 @@ class Topic:
 
     def drop(self, member: Member) -> bool:
         """Take a member out; return whether none is left. For the hub."""
-        del self._members[member]
+        self._unusual -= self._is_unusual(self._members.pop(member))
         self._latest.pop(member, None)
         return not self._members
+
+    def _is_unusual(self, terms: Terms) -> bool:
+        return terms.limit != self._usual.limit
 
     async def fetch(self, timeout: float = 5.0) -> list[tuple[str, Any]]:
         """
@@ -174,29 +182,42 @@ class Topic:
 
     def deliver(self, message: Message, except_: Member | Iterable[Member] = ()) -> int:
         """Queue a message for the members of this node; return for how many."""
-        members = tuple(self._members.items())
+        members = list(self._members)
         if except_ != ():
             left_out = set(except_) if isinstance(except_, Iterable) else {except_}
-            members = tuple(item for item in members if item[0] not in left_out)
+            members = [member for member in members if member not in left_out]
+        if self._latest:
+            members = [member for member in members if not self._waits(member, message)]
+        groups = {self._usual.limit: members}
+        if self._unusual:
+            groups = {}
+            for member in members:
+                groups.setdefault(self._members[member].limit, []).append(member)
         count = 0
-        latest = self._latest
-        for member, terms in members:
-            if latest and member in latest:
-                latest[member] = message
-                self._missed()
-                continue
-            try:
-                result = member.offer(message, terms.limit)
-            except Exception as exc:
-                self._failed(member, exc)
-                continue
-            if result == QUEUED:
-                count += 1
-            elif result == GONE:
-                self._hub.remove(member)
-            else:
-                self._slow(member, terms, message)
+        for limit, group in groups.items():
+            rest = fan_out(group, message, limit)
+            count += len(group) - len(rest)
+            for place, result in rest:
+                self._not_queued(group[place], result, message)
         return count
+
+    def _waits(self, member: Member, message: Message) -> bool:
+        """Have a message take the place of the one that waits, if there is one."""
+        if member not in self._latest:
+            return False
+        self._latest[member] = message
+        self._missed()
+        return True
+
+    def _not_queued(self, member: Member, result: Any, message: Message) -> None:
+        """Act on what is said of a member that did not take a message."""
+        terms = self._members.get(member)
+        if isinstance(result, Exception):
+            self._failed(member, result)
+        elif result == GONE:
+            self._hub.remove(member)
+        elif terms is not None:  # otherwise it has left meanwhile
+            self._slow(member, terms, message)
 
     def from_bus(self, channel: str, octets: bytes) -> None:
         """Take what another node has published."""
