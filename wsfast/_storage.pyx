@@ -4,7 +4,8 @@ Storage of long messages, used again.
 A message of a megabyte that is freed goes back to the operating system, and the next
 one costs a page fault per 4 KiB: more than receiving, unmasking and sending it. So the
 last few long messages are remembered, and the storage of one to which nothing refers
-any more is used for the next. At most :data:`KEEP_OCTETS` are held that way.
+any more is used for the next. At most :data:`KEEP_OCTETS` are held that way: enough for
+two of 16 MiB, since who iterates over messages has one while the next one comes.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING
@@ -65,7 +66,7 @@ cdef extern from *:
 
 
 cdef enum:
-    KEEP_OCTETS = 8 * 1024 * 1024
+    KEEP_OCTETS = 32 * 1024 * 1024
     KEEP_SLOTS = 8
 
 

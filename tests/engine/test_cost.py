@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
+import sysconfig
 import time
 import tracemalloc
 
@@ -233,3 +235,29 @@ def test_nothing_leaks(engine):
     finally:
         tracemalloc.stop()
     assert grown < 10_000
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux")
+    or bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    reason="counts what Linux does for storage that is kept under the GIL",
+)
+def test_the_storage_of_long_messages_is_used_again(engine):
+    """Even if each message is held until the next one is there."""
+    if engine.name != "c":
+        pytest.skip("the pure engine leaves that to the allocator")
+    import resource
+
+    size = 16 << 20
+    octets = frame(BINARY, bytes(size), key=KEY)
+    pieces = [octets[at : at + (256 << 10)] for at in range(0, len(octets), 256 << 10)]
+    parser = engine.MessageParser(client=False, max_size=None)
+    held = []
+    for number in range(8):
+        if number == 4:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for piece in pieces:
+            held = parser.receive(piece) or held
+        assert len(held[0]) == size
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert faults < size // 4096  # as many as one of the four would have, not four
