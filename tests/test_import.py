@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,14 +19,31 @@ print(*sorted(set(sys.modules) - before))
 """
 
 
-def test_the_package_alone_is_light():
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", CODE],
+EVERYTHING = """
+from wsfast import asyncio, attach, engineio, eventsource, hub, socketio, sockjs, sync
+from wsfast import accelerate, cli, engine, exceptions, protocol, websockets
+print(engine.KERNEL)
+"""
+
+
+def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
         cwd=ROOT,
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
+
+
+def test_everything_without_compiled_modules():
+    done = run(EVERYTHING, WSFAST_PURE="1")
+    assert (done.stdout, done.stderr) == ("python\n", "")
+
+
+def test_the_package_alone_is_light():
+    done = run(CODE)
     assert (done.returncode, done.stderr) == (0, "")
     brought = set(done.stdout.split())
     assert {name for name in brought if name.partition(".")[0] == "wsfast"} == LIGHT

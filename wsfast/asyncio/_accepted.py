@@ -31,7 +31,8 @@ class ServerConnection(Connection):
 
     """
 
-    __slots__ = ("__dict__", "server")  # the former for what the application notes
+    # A __dict__ is for what the application notes; uncompiled there is one already.
+    __slots__ = ("server",) if Connection.__dictoffset__ else ("__dict__", "server")
 
     server: Server
     username: str
