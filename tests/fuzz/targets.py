@@ -46,7 +46,7 @@ from wsfast.protocol.headers import (
     parse_subprotocol,
     parse_upgrade,
 )
-from wsfast.socketio import _parts, _pure_codec, redis_wire
+from wsfast.socketio import _parts, _pure_codec, redis_sharded_wire, redis_wire
 from wsfast.socketio.msgpack import MsgpackParser
 from wsfast.socketio.packet import PacketError
 from wsfast.socketio.parser import JSONParser
@@ -263,6 +263,29 @@ def socket_io_redis(data: bytes) -> None:
                     read_field(value)
 
 
+def socket_io_redis_sharded(data: bytes) -> None:
+    """Read the same of the sharded adapter; what is written again says the same."""
+    with suppress(PacketError):
+        message = redis_sharded_wire.read(data, "/")
+        if message is None:
+            return
+        answer, fields = message
+        uid, kind = fields["uid"], fields["type"]
+        try:
+            if answer:
+                again = redis_sharded_wire.write_answer(uid, "/", kind, fields)
+            else:
+                again = redis_sharded_wire.write_request(uid, "/", fields)
+        except (TypeError, ValueError, OverflowError):
+            return  # msgpack holds more than our JSON, and less than it
+        assert redis_sharded_wire.is_from(uid, again)
+        read = redis_sharded_wire.read(again, "/")
+        assert read is not None
+        assert (read[0], read[1]["type"]) == (answer, kind)
+        if not answer and kind == redis_wire.BROADCAST:
+            JSONParser().encode(redis_wire.packet_of(fields.get("packet"), "/"))
+
+
 def socket_io_header(data: bytes) -> None:
     """Read a header, and the depth of what follows, in C and in Python."""
     for encoding in ("latin-1", "utf-16-le", "utf-32-le"):  # of each width
@@ -309,6 +332,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         socket_io_msgpack,
         socket_io_header,
         socket_io_redis,
+        socket_io_redis_sharded,
         sock_js,
     )
 }

@@ -15,22 +15,26 @@ from wsfast import connect, socketio
 from wsfast.socketio.msgpack import MsgpackParser
 from wsfast.socketio.packet import Packet
 from wsfast.socketio.redis_adapter import RedisAdapter
+from wsfast.socketio.redis_sharded import (
+    RedisShardedAdapter,
+    RedisShardedNamespaceAdapter,
+)
 
 pytestmark = [pytest.mark.needs("redis-server"), pytest.mark.needs("node")]
 
 START = """
 const { Server } = require("socket.io");
 const { createClient } = require("redis");
-const { createAdapter } = require("@socket.io/redis-adapter");
+const { createAdapter, createShardedAdapter } = require("@socket.io/redis-adapter");
 const url = `redis://127.0.0.1:${args.redis}`;
 const pub = shared.pub = createClient({ url });
 const sub = shared.sub = pub.duplicate();
 pub.on("error", () => {});
 sub.on("error", () => {});
 await Promise.all([pub.connect(), sub.connect()]);
-const options = { requestsTimeout: 20000 };
-options.publishOnSpecificResponseChannel = args.specific;
-const io = shared.io = new Server({ adapter: createAdapter(pub, sub, options) });
+const create = args.sharded ? createShardedAdapter : createAdapter;
+const adapter = create(pub, sub, { requestsTimeout: 20000, ...args.options });
+const io = shared.io = new Server({ adapter });
 shared.heard = [];
 for (const nsp of [io, io.of("/a b*")]) {
   nsp.on("connection", (socket) => { socket.data.user = "eva"; });
@@ -71,22 +75,52 @@ class Both:
         raw = Raw(ws)
         return raw, (await raw.enter(namespace))["sid"]
 
+    async def followed(self, room, nodes):
+        """Wait until so many nodes follow a room, if it has a channel of its own."""
+        adapter = self.sio.of("/").adapter
+        sharded = isinstance(adapter, RedisShardedNamespaceAdapter)
+        if sharded and adapter._separate(room):
+            channel = adapter._channel_of(room)
+            async with asyncio.timeout(20):
+                while await self.adapter.bus.subscribers(channel) != nodes:
+                    pass
+
     async def clients(self, namespace=""):
         """Return a client of each, and their ids."""
         return *await self.place.client(namespace), *await self.far(namespace)
 
 
-@pytest.fixture
+#: Kind of adapter -> our options, and those of JavaScript.
+KINDS = {
+    "classic": ({}, {}),
+    "specific": (
+        {"specific_responses": True},
+        {"publishOnSpecificResponseChannel": True},
+    ),
+    **{
+        mode: ({"subscription_mode": mode}, {"subscriptionMode": mode})
+        for mode in ("static", "dynamic", "dynamic-private")
+    },
+}
+classic = pytest.mark.parametrize("both", ["classic"], indirect=True)
+every_kind = pytest.mark.parametrize("both", KINDS, indirect=True)
+each_wire = pytest.mark.parametrize(
+    "both", ["classic", "specific", "dynamic"], indirect=True
+)
+
+
+@pytest.fixture(params=["classic", "dynamic"])
 async def both(request, redis, node):
-    """Return two nodes that know of each other; the parameter is where they answer."""
-    specific = getattr(request, "param", False)
+    """Return two nodes that know of each other, with adapters of one kind."""
+    ours, theirs = KINDS[request.param]
+    sharded = "subscription_mode" in ours
     async with contextlib.AsyncExitStack() as stack:
-        port = await node.run(START, redis=redis.port, specific=specific)
+        options = {"redis": redis.port, "sharded": sharded, "options": theirs}
+        port = await node.run(START, **options)
         stack.push_async_callback(node.run, STOP)
         url = f"redis://127.0.0.1:{redis.port}"
-        adapter = RedisAdapter(
-            url, timeout=10, specific_responses=specific, max_retry=0.2
-        )
+        make = RedisShardedAdapter if sharded else RedisAdapter
+        adapter = make(url, timeout=10, max_retry=0.2, **ours)
         await stack.enter_async_context(adapter)
         sio = socketio.Server(adapter=adapter)
         place = Place()
@@ -138,6 +172,7 @@ async def test_what_json_has_no_form_for(both):
     assert await far.recv() == '2["e","1970-01-01T00:00:00.000Z"]'
 
 
+@every_kind
 async def test_rooms_and_disconnecting(both):
     here, here_sid, far, far_sid = await both.clients()
     run, sio = both.node.run, both.sio
@@ -150,6 +185,8 @@ async def test_rooms_and_disconnecting(both):
     async with asyncio.timeout(20):
         while await run(rooms, sid=far_sid) != sorted([far_sid, "a room", "other"]):
             pass
+    for room, nodes in (("a room", 2), ("7", 1), (here_sid, 1), (far_sid, 1)):
+        await both.followed(room, nodes)
     sio.emit("room", room="a room")
     assert [await raw.recv() for raw in (here, far)] == ['2["room"]'] * 2
     await run('shared.io.to("a room").to("7").emit("room")')
@@ -162,13 +199,15 @@ async def test_rooms_and_disconnecting(both):
         while await run(rooms, sid=far_sid) != sorted([far_sid, "other"]):
             pass
     assert sio.rooms(here_sid) == sorted([here_sid, "7", "other"])
+    for room, nodes in (("a room", 0), ("7", 1), ("other", 2)):
+        await both.followed(room, nodes)
     sio.disconnect(far_sid)
     assert await far.recv() == "1"
     await run("shared.io.disconnectSockets(true)")
     await here.ended()
 
 
-@pytest.mark.parametrize("both", [False, True], indirect=True)
+@each_wire
 async def test_fetch_sockets(both):
     _, here_sid, far, far_sid = await both.clients()
     both.sio.socket(here_sid).data.update(user="bob", secret=object())
@@ -178,7 +217,7 @@ async def test_fetch_sockets(both):
     assert (remote.rooms, remote.data) == ({far_sid}, {"user": "eva"})
     assert remote.handshake["address"].endswith("127.0.0.1")
     theirs = await both.node.run("""
-      const found = await shared.io.fetchSockets();
+      const found = await shared.io.timeout(20000).fetchSockets();
       return found.map((s) => [s.id, [...s.rooms], s.data])""")
     assert sorted(theirs) == sorted(
         [
@@ -190,8 +229,6 @@ async def test_fetch_sockets(both):
     assert await adapter.server_count() == 2
     count = 'return [await shared.io.of("/").adapter.serverCount()]'
     assert await both.node.run(count) == [2]
-    all_rooms = 'return [...await shared.io.of("/").adapter.allRooms()].sort()'
-    assert await both.node.run(all_rooms) == sorted([here_sid, far_sid])
     asked = asyncio.ensure_future(remote.call("q", timeout=20))
     await reply(far, 7)
     assert await asked == 7
@@ -207,7 +244,7 @@ async def reply(raw, *values):
     await raw.send(f"3{number}{json.dumps(values)}")
 
 
-@pytest.mark.parametrize("both", [False, True], indirect=True)
+@each_wire
 async def test_replies_of_all_clients(both):
     here, here_sid, far, _ = await both.clients()
     asked = asyncio.ensure_future(both.sio.emit_with_ack("q", 1, timeout=20))
@@ -248,8 +285,10 @@ async def test_a_node_that_says_nothing(both, caplog):
     await both.node.run("""
       shared.silent = shared.pub.duplicate();
       await shared.silent.connect();
-      await shared.silent.subscribe(args.channel, () => {});""",
-      channel=adapter.request_channel)  # fmt: skip
+      await shared.silent[args.subscribe](args.channel, () => {});""",
+      channel=adapter.everyone,
+      subscribe=("subscribe", "sSubscribe")[adapter.everyone == adapter.channel],
+    )  # fmt: skip
     both.adapter.timeout = 60
     asked = asyncio.ensure_future(both.sio.of("/").emit_with_ack("q"))
     await reply(here, 1)
@@ -292,6 +331,7 @@ async def test_server_side_events(both):
         await both.sio.of("/").server_side_emit_with_ack("unknown", timeout=0.2)
 
 
+@classic
 async def test_the_emitter_of_javascript(both):
     heard = []
     both.sio.of("/").on_server_side("hello", heard.append)
@@ -320,7 +360,7 @@ async def test_the_emitter_of_javascript(both):
 async def test_an_odd_namespace_and_the_parser_of_msgpack(both, redis):
     name = "/a b*"
     url = f"redis://127.0.0.1:{redis.port}"
-    async with RedisAdapter(url) as adapter, Place().stack as stack:
+    async with type(both.adapter)(url) as adapter, Place().stack as stack:
         sio = socketio.Server(adapter=adapter, parser="msgpack")
         place = Place()
         place.stack = stack
@@ -343,6 +383,7 @@ async def test_an_odd_namespace_and_the_parser_of_msgpack(both, redis):
             assert codec.feed(await here.recv()).data == ["e", moment, b"x"]
 
 
+@classic
 async def test_requests_of_older_versions(both):
     """They name one client."""
     _, here_sid, _, far_sid = await both.clients()
@@ -396,22 +437,33 @@ async def test_garbage_does_no_harm(both, caplog):
     raw_publish = """
       for (const hex of args.hex) {
         for (const channel of args.channels) {
-          await shared.pub.publish(channel, Buffer.from(hex, "hex"));
+          const octets = Buffer.from(hex, "hex");
+          if (args.sharded) await shared.pub.sPublish(channel, octets);
+          else await shared.pub.publish(channel, octets);
         }
       }"""
     adapter = both.sio.of("/").adapter
-    channels = [adapter.channel, adapter.request_channel, adapter.own_channel]
+    messages = [
+        *({"type": kind} for kind in range(14)),
+        *({"type": kind, "uid": "u"} for kind in range(14)),
+        *({"type": kind, "uid": "u", "data": {"requestId": 7}} for kind in range(14)),
+        {"type": 3, "uid": "u", "data": {"packet": {"type": 2, "data": [{}]}}},
+        {"type": 9, "uid": "u", "data": {"packet": []}},
+        {"type": [], "uid": "u", "data": {}},
+        {"type": 12, "uid": 7, "data": []},
+    ]
+    garbage += [json.dumps({**each, "nsp": "/"}).encode() for each in messages]
     asked = asyncio.ensure_future(both.sio.emit_with_ack("q", to=here_sid, timeout=20))
     question = await here.recv()  # answers are waited for
     hexes = [each.hex() for each in garbage]
     # Those of Node fall over it: garbage goes to the channels that it has not.
-    await both.node.run(raw_publish, hex=hexes, channels=channels[2:])
+    options = {"hex": hexes, "channels": [adapter.own_channel]}
+    sharded = isinstance(adapter, RedisShardedNamespaceAdapter)
+    await both.node.run(raw_publish, sharded=sharded, **options)
     for octets in garbage:
-        for channel, heard in (
-            (adapter.channel, adapter._heard),
-            (adapter.request_channel, adapter._heard_request),
-        ):
-            heard(channel, octets)
+        adapter._heard(adapter.channel, octets)
+        if not sharded:
+            adapter._heard_request(adapter.request_channel, octets)
     await here.send(f"3{question[1 : question.index('[')]}[1]")
     assert await asked == [1]
     await both.node.run('shared.io.emit("fine")')

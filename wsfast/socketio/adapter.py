@@ -70,6 +70,12 @@ class Adapter:
 
     # ---- rooms ----
 
+    def came(self, socket: Socket) -> None:
+        """Take note of a socket, which is in the room of its own id from now on."""
+
+    def went(self, socket: Socket) -> None:
+        """Take note of the end of a socket."""
+
     def add(self, socket: Socket, room: str) -> None:
         """Put a socket into a room."""
         members = self.rooms.get(room)

@@ -166,6 +166,7 @@ class Namespace(_Common):
                 return
         socket, missed = self._socket_of(connection, auth)
         self._waiting[socket.id] = socket
+        self.adapter.came(socket)
         wish.socket = socket
         if self.server.always_connect:
             self._admit(socket, missed)
@@ -264,6 +265,7 @@ class Namespace(_Common):
         for known in (self.sockets, self._waiting):
             if known.get(socket.id) is socket:
                 del known[socket.id]
+        self.adapter.went(socket)
         if socket.pid is not None and self._pids.get(socket.pid) is socket:
             del self._pids[socket.pid]
         session, socket.restored = socket.restored, None

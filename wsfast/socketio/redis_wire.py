@@ -71,9 +71,13 @@ def write_json(fields: dict[str, Any]) -> bytes:
     return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode()
 
 
-def read_message(octets: bytes) -> dict[str, Any]:
+def read_message(octets: bytes, around: int = AROUND) -> dict[str, Any]:
     """
     Read a request or a response: JSON, or msgpack.
+
+    Args:
+        octets: What came.
+        around: Levels that are around an event.
 
     Raises:
         PacketError: It is neither, or not a map, or nested too deep.
@@ -82,7 +86,7 @@ def read_message(octets: bytes) -> dict[str, Any]:
     if octets[:1] == b"{":
         try:
             text = octets.decode()
-            if nesting(text, 0) > MAX_NESTING + AROUND:
+            if nesting(text, 0) > MAX_NESTING + around:
                 raise PacketError(f"more than {MAX_NESTING} levels", "nesting")
             fields = json.loads(text)
         except PacketError:
@@ -91,7 +95,7 @@ def read_message(octets: bytes) -> dict[str, Any]:
             raise PacketError(f"invalid JSON: {exc}", "json") from exc
     else:
         fields = unpack(octets)
-        if deeper_than(fields, MAX_NESTING + AROUND):
+        if deeper_than(fields, MAX_NESTING + around):
             raise PacketError(f"more than {MAX_NESTING} levels", "nesting")
     if type(fields) is not dict:
         raise PacketError("a message is a map", "payload")
