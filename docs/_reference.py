@@ -17,6 +17,7 @@ from typing import Any
 from sphinx.util.nodes import make_refnode
 
 import wsfast.eventsource
+import wsfast.eventsource.threads
 import wsfast.socketio
 import wsfast.sockjs
 import wsfast.sync
@@ -27,6 +28,8 @@ ELSEWHERE: dict[Callable[..., Any], list[Callable[..., Any]]] = {
     asyncio.Server: [protocol.Options],
     asyncio.connect: [protocol.Options],
     hub.MemoryBus: [hub.Bus],
+    wsfast.eventsource.threads.SocketEventSource: [wsfast.eventsource.EventSource],
+    wsfast.eventsource.threads.WSGIEventSource: [wsfast.eventsource.EventSource],
     wsfast.eventsource.SyncEventSourceClient: [
         wsfast.eventsource.EventSourceClient,
         asyncio.connect,
@@ -36,6 +39,10 @@ ELSEWHERE: dict[Callable[..., Any], list[Callable[..., Any]]] = {
     wsfast.sync.Server: [protocol.Options, asyncio.Server],
     wsfast.sync.connect: [protocol.Options, asyncio.connect],
     wsfast.sync.reconnect: [wsfast.sync.connect, protocol.Options, asyncio.connect],
+}
+#: Function -> whose options its ``**options`` are.
+OPTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    wsfast.eventsource.EventSource: wsfast.eventsource.EventSource._begin,
 }
 ARGUMENT = re.compile(r"    (\*{0,2}\w+(?:, \*{0,2}\w+)*):(?: (.*))?")
 
@@ -107,6 +114,17 @@ def told(value: object) -> str:
     return f"``{value!r}``"
 
 
+def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a function, with those that it hands on."""
+    found = dict(inspect.signature(function).parameters)
+    if function in OPTIONS:
+        name, last = found.popitem()
+        assert last.kind is last.VAR_KEYWORD, name
+        options = inspect.signature(OPTIONS[function]).parameters
+        found |= {n: p for n, p in options.items() if p.kind is p.KEYWORD_ONLY}
+    return found
+
+
 def arguments(function: Callable[..., Any]) -> dict[str, list[str]]:
     """
     Return the arguments of a function, in order, with the lines that describe them.
@@ -116,7 +134,7 @@ def arguments(function: Callable[..., Any]) -> dict[str, list[str]]:
     sources = [function, *ELSEWHERE.get(function, [])]
     known = [described(source.__doc__ or "") for source in sources]
     found = {}
-    for name, parameter in inspect.signature(function).parameters.items():
+    for name, parameter in parameters(function).items():
         text = next((list(each[name]) for each in known if name in each), [])
         if parameter.default is not parameter.empty:
             text.append(f"Default: {told(parameter.default)}.")
@@ -160,7 +178,8 @@ def skip(
 ) -> bool | None:
     """Leave out how a connection is driven (a hook of autodoc)."""
     if what == "class" and app.env.docname in ("reference/asyncio", "reference/sync"):
-        return True if name in DRIVEN else None
+        of_server = getattr(obj, "__qualname__", "").startswith("Server.")
+        return True if name in DRIVEN and not of_server else None
     return None
 
 

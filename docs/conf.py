@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,13 +37,11 @@ nitpick_ignore_regex = [
         "py:.*",
         r"(abc|aiohttp|asyncio|collections|enum|logging|multidict|socket|ssl)\..*",
     ),
-    ("py:exc", "HeadError|QueueFull"),
-    ("py:.*", r"wsfast\.asgi\..*"),
+    ("py:exc", r"HeadError|QueueFull|ServerError|WebsocketClosed|web\..*"),
 ]
 
 add_module_names = False
 autodoc_member_order = "bysource"
-autodoc_mock_imports = [name for name in ("nats", "redis") if not find_spec(name)]
 autodoc_typehints = "none"
 maximum_signature_line_length = 60
 napoleon_use_ivar = True

@@ -47,12 +47,14 @@ class WebSocket(Target):
         headers: Header fields to add to the response.
         max_size: Largest message accepted, in octets; a server may have a lower limit.
         logger: Logger; by default ``wsfast.server``.
+        server_options: None: other options of connections are the ASGI server's.
 
     Attributes:
         response: With aiohttp, what the handler returns.
 
     Raises:
         ValueError: It is not the scope of a WebSocket; or a header cannot be sent.
+        TypeError: There is another option.
 
     """
 
