@@ -59,6 +59,9 @@ static inline uint8_t *edged_end(edged m)
 uint64_t random_u64(void);
 size_t random_below(size_t n);
 
+/* How many alignments are tried, at least 1. */
+extern size_t alignments;
+
 /* Kernels that are built and run here, in turn; NULL behind the last. */
 const wsf_kernels *kernels_here(size_t index);
 

@@ -1,6 +1,7 @@
 /* main.c -- runs the C tests: those of each kernel on each kernel that runs here.
  *
- * main [name]   only the tests whose name contains `name`. */
+ * main [name [alignments]]   only the tests whose name contains `name`; at so many
+ *                            alignments, not 64. */
 #define _DEFAULT_SOURCE
 #include "check.h"
 
@@ -22,6 +23,8 @@ static const test *const suites[] = {
     transcode_tests, header_tests,  close_tests,   parser_tests,
     events_tests,    sockjs_tests,  threads_tests,
 };
+
+size_t alignments = 64;
 
 static unsigned failures; /* of the running test */
 
@@ -100,6 +103,10 @@ int main(int argc, char **argv)
     unsigned passed = 0, failed = 0, skipped = 0;
     const wsf_kernels *k;
 
+    if (argc > 2 && (alignments = strtoul(argv[2], NULL, 10)) == 0) {
+        fprintf(stderr, "no number of alignments: %s\n", argv[2]);
+        return 2;
+    }
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     for (size_t i = 0; (k = wsf_kernels_built(i)) != NULL; i++) {
         if ((k->needs & ~cpu) != 0)

@@ -8,7 +8,6 @@
 
 enum {
     LENGTHS = 301,
-    ALIGNMENTS = 64,
     CANARY = 0xA5
 };
 
@@ -75,9 +74,9 @@ static void mask_each_length_and_alignment(const wsf_kernels *k)
     for (size_t i = 0; i < from.size; i++) /* ASCII behind the key for half of it */
         from.begin[i] = (uint8_t)((random_u64() & (i & 1024 ? 0xFF : 0x7F)) ^ 0x20);
     for (size_t len = 0; len < LENGTHS; len++) {
-        for (size_t shift = 0; shift < ALIGNMENTS; shift++) {
+        for (size_t shift = 0; shift < alignments; shift++) {
             const size_t room = to.size - len;
-            const size_t other = random_below(ALIGNMENTS);
+            const size_t other = random_below(alignments);
 
             memset(to.begin, CANARY, to.size);
             at_one_place(k, edged_end(to) - len - shift, edged_end(from) - len - other,
@@ -154,7 +153,7 @@ static void mask_long(const wsf_kernels *k)
 
     for (size_t i = 0; i < from.size; i++)
         from.begin[i] = (uint8_t)(random_u64() & 0x7F);
-    for (size_t shift = 0; shift < ALIGNMENTS; shift++) {
+    for (size_t shift = 0; shift < alignments; shift++) {
         for (size_t cut = 0; cut < 70; cut++) {
             const size_t len = from.size - shift - cut;
             const uint8_t *const src = from.begin + random_below(shift + 1);

@@ -9,7 +9,6 @@
 
 enum {
     LENGTHS = 301,
-    ALIGNMENTS = 64,
     CANARY = 0xA5
 };
 
@@ -88,7 +87,7 @@ static void transcode_each_length_and_alignment(const wsf_kernels *k)
     const edged from = edged_new(4096), to = edged_new(4 * LENGTHS);
 
     for (size_t len = 0; len < LENGTHS; len++) {
-        for (size_t shift = 0; shift < ALIGNMENTS; shift++) {
+        for (size_t shift = 0; shift < alignments; shift++) {
             uint8_t *const text =
                 shift % 2 == 0 ? edged_end(from) - len - shift : from.begin + shift - 1;
 

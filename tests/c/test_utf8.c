@@ -9,8 +9,7 @@
 #include <string.h>
 
 enum {
-    LENGTHS = 301,
-    ALIGNMENTS = 64
+    LENGTHS = 301
 };
 
 /* Feed `text` cut into pieces of `piece` octets, at random if that is 0. Returns the
@@ -73,7 +72,7 @@ static void utf8_each_length_and_alignment(const wsf_kernels *k)
     const edged m = edged_new(4096);
 
     for (size_t len = 0; len < LENGTHS; len++) {
-        for (size_t shift = 0; shift < ALIGNMENTS; shift++) {
+        for (size_t shift = 0; shift < alignments; shift++) {
             uint8_t *const places[] = {edged_end(m) - len - shift, m.begin + shift};
             const uint32_t highest = shift % 3 == 0   ? 0x10FFFF
                                      : shift % 3 == 1 ? 0x7FF
