@@ -1,6 +1,5 @@
 /* wsf_cpu.c -- cpuid and xgetbv on x86-64; elsewhere the compiler's word is enough. */
 #include "wsf_cpu.h"
-#include "wsf_platform.h"
 
 #if defined(WSF_X86_64)
 
@@ -23,7 +22,7 @@ static void cpuid(uint32_t leaf, uint32_t out[4])
 #if defined(_MSC_VER) && !defined(__clang__)
     int regs[4];
 
-    __cpuid(regs, 0);
+    __cpuid(regs, (int)(leaf & 0x80000000u)); /* the highest leaf of this kind */
     if ((uint32_t)regs[0] < leaf) {
         out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
         return;
@@ -32,8 +31,8 @@ static void cpuid(uint32_t leaf, uint32_t out[4])
     for (int i = 0; i < 4; i++)
         out[i] = (uint32_t)regs[i];
 #else
-    if (!__get_cpuid_count(leaf, 0, &out[EAX], &out[EBX], &out[ECX], &out[EDX]))
-        out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
+    out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0; /* untouched if it is not known */
+    (void)__get_cpuid_count(leaf, 0, &out[EAX], &out[EBX], &out[ECX], &out[EDX]);
 #endif
 }
 
@@ -55,7 +54,7 @@ static int has(uint32_t word, uint32_t bits)
     return (word & bits) == bits;
 }
 
-uint32_t wsf_cpu_detect(void)
+uint32_t wsf_cpu_flags(const wsf_cpu_words *words, uint64_t (*saved_registers)(void))
 {
     const uint32_t ssse3 = 1u << 9, popcnt = 1u << 23, osxsave = 1u << 27,
                    avx = 1u << 28;  /* leaf 1, ecx */
@@ -64,26 +63,38 @@ uint32_t wsf_cpu_detect(void)
     const uint32_t f = 1u << 16, bw = 1u << 30, vl = 1u << 31;     /* leaf 7, ebx */
     const uint32_t vbmi = 1u << 1, vbmi2 = 1u << 6;                /* leaf 7, ecx */
     const uint64_t ymm = 0x06, zmm = 0xE6;                         /* XCR0 */
-    uint32_t one[4], seven[4], extended[4], flags = 0;
+    uint32_t flags = 0;
     uint64_t saved;
 
-    cpuid(1, one);
-    if (has(one[ECX], ssse3))
+    if (has(words->one_ecx, ssse3))
         flags |= WSF_CPU_SSSE3;
-    if (!has(one[ECX], osxsave | avx | popcnt))
+    if (!has(words->one_ecx, osxsave | avx | popcnt))
         return flags;
 
     saved = saved_registers();
-    cpuid(7, seven);
-    cpuid(0x80000001u, extended);
-    if ((saved & ymm) != ymm || !has(extended[ECX], lzcnt) ||
-        !has(seven[EBX], bmi1 | avx2 | bmi2))
+    if ((saved & ymm) != ymm || !has(words->extended_ecx, lzcnt) ||
+        !has(words->seven_ebx, bmi1 | avx2 | bmi2))
         return flags;
     flags |= WSF_CPU_AVX2;
-    if ((saved & zmm) == zmm && has(seven[EBX], f | bw | vl) &&
-        has(seven[ECX], vbmi | vbmi2))
+    if ((saved & zmm) == zmm && has(words->seven_ebx, f | bw | vl) &&
+        has(words->seven_ecx, vbmi | vbmi2))
         flags |= WSF_CPU_AVX512;
     return flags;
+}
+
+uint32_t wsf_cpu_detect(void)
+{
+    uint32_t one[4], seven[4], extended[4];
+    wsf_cpu_words words;
+
+    cpuid(1, one);
+    cpuid(7, seven);
+    cpuid(0x80000001u, extended);
+    words.one_ecx = one[ECX];
+    words.seven_ebx = seven[EBX];
+    words.seven_ecx = seven[ECX];
+    words.extended_ecx = extended[ECX];
+    return wsf_cpu_flags(&words, saved_registers);
 }
 
 #elif defined(WSF_AARCH64)

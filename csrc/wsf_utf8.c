@@ -72,13 +72,13 @@ static size_t unfinished(const uint8_t *data, size_t len)
     return 0;
 }
 
-/* The first bad octet in data, which starts with a character; `len` if there is none.
- */
+/* The first bad octet in data, which starts with a character and holds one: what is
+ * merely cut short at the end was taken off before. */
 static size_t first_bad(const uint8_t *data, size_t len)
 {
     size_t i = 0, used = 0;
 
-    while (i < len) {
+    while (i < len) { /* uncounted: a bad octet ends it, this is to be safe */
         wsf_utf8 one = {{0, 0, 0}, 1};
         const unsigned size = char_size(data[i]);
 

@@ -31,8 +31,8 @@ static WSF_INLINE bool mask_sweep(uint8_t *dst, const uint8_t *src, size_t len,
 {
     vec key_v, first = vec_zero(), last = vec_zero(), seen;
     uint8_t *const begin = dst;
+    bool tail_ascii = true;
     size_t rest, skip = 0, i = 0;
-    bool ascii = true;
 
     if (len == VEC_SIZE) { /* spared the masks, or all that follows */
         first = vec_xor(vec_load(src), vec_dup32(key));
@@ -86,13 +86,13 @@ static WSF_INLINE bool mask_sweep(uint8_t *dst, const uint8_t *src, size_t len,
     }
     if (rest != 0) {
         if (VEC_MASKED) /* in phase, VEC_SIZE being a multiple of 4 */
-            ascii = narrow_mask(dst + i, src + i, rest, key);
+            tail_ascii = narrow_mask(dst + i, src + i, rest, key);
         else
             vec_store(dst + len - VEC_SIZE, last);
     }
     if (skip != 0)
         vec_store(begin, first);
-    return vec_is_ascii(seen) && ascii;
+    return vec_is_ascii(seen) && (!VEC_MASKED || tail_ascii);
 }
 
 static void mask_kernel(uint8_t *dst, const uint8_t *src, size_t len, uint32_t key)

@@ -15,14 +15,12 @@ static inline bool wsf_is_cont(uint8_t octet)
     return (octet & 0xC0) == 0x80;
 }
 
-/* Octets of the character at p, of which `len` > 0 are there; 0 if it is not valid or
- * not whole. */
+/* Octets of the character at p, which is not ASCII and of which `len` > 0 are there; 0
+ * if it is not valid or not whole. */
 static inline size_t wsf_utf8_char(const uint8_t *p, size_t len)
 {
     const uint8_t a = p[0];
 
-    if (a < 0x80)
-        return 1;
     if (a < 0xE0)
         return a >= 0xC2 && len >= 2 && wsf_is_cont(p[1]) ? 2 : 0;
     if (a < 0xF0) {

@@ -22,7 +22,7 @@ typedef struct test {
 /* Each file's tests, ending with a row of zeros. */
 extern const test status_tests[], kernels_tests[], mask_tests[], utf8_tests[],
     transcode_tests[], header_tests[], close_tests[], parser_tests[], events_tests[],
-    sockjs_tests[], threads_tests[];
+    sockjs_tests[], threads_tests[], cpu_tests[], poller_tests[];
 
 /* Say where a check failed, printf-like, and let the running test fail. Of one test
  * only the first few failures are printed. */

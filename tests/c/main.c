@@ -19,9 +19,9 @@ enum {
 };
 
 static const test *const suites[] = {
-    status_tests,    kernels_tests, mask_tests,    utf8_tests,
-    transcode_tests, header_tests,  close_tests,   parser_tests,
-    events_tests,    sockjs_tests,  threads_tests,
+    status_tests,    cpu_tests,    kernels_tests, mask_tests,   utf8_tests,
+    transcode_tests, header_tests, close_tests,   parser_tests, events_tests,
+    sockjs_tests,    poller_tests, threads_tests,
 };
 
 size_t alignments = 64;

@@ -431,6 +431,55 @@ static void parser_short_changes_nothing(const wsf_kernels *k)
     }
 }
 
+/* Nor does it take a frame in the middle of something, or beyond a limit. */
+static void parser_short_knows_its_place(const wsf_kernels *k)
+{
+    static const uint8_t frame[] = {0x82, 0x01, 'x', 0x82, 0x00};
+    const uint8_t *cursor = frame;
+    wsf_piece piece;
+
+    (void)k;
+    for (int which = 0; which < 8; which++) {
+        const uint8_t *end = frame + 3;
+        wsf_parser s;
+
+        wsf_parser_init(&s, false);
+        cursor = frame;
+        switch (which) {
+        case 0: /* half a header */
+            end = frame + 1;
+            break;
+        case 1:
+            s.in_frame = true;
+            break;
+        case 2:
+            s.opcode = WSF_OP_TEXT; /* of a message in progress */
+            break;
+        case 3:
+            s.head_len = 1; /* octets of a header that came before */
+            break;
+        case 4:
+            s.error = WSF_E_RSV;
+            break;
+        case 5:
+            s.max_size = 0;
+            break;
+        case 6: /* no fragment without an octet */
+            s.max_fragments = 0;
+            cursor = frame + 3;
+            end = frame + 5;
+            break;
+        default: /* and one that holds an octet pays for itself */
+            s.max_fragments = 0;
+            CHECK(wsf_parser_short(&s, &cursor, end, &piece), "refused");
+            CHECK(cursor == end && piece.len == 1 && piece.data[0] == 'x', "the piece");
+            continue;
+        }
+        CHECK(!wsf_parser_short(&s, &cursor, end, &piece), "taken in case %d", which);
+        CHECK(cursor == (which == 6 ? frame + 3 : frame), "moved in case %d", which);
+    }
+}
+
 const test parser_tests[] = {
     ONCE(parser_however_it_is_cut),
     ONCE(parser_noise),
@@ -440,5 +489,6 @@ const test parser_tests[] = {
     ONCE(parser_budget_starts_anew),
     ONCE(parser_skip),
     ONCE(parser_short_changes_nothing),
+    ONCE(parser_short_knows_its_place),
     {0},
 };

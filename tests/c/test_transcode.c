@@ -164,21 +164,23 @@ static void transcode_long(const wsf_kernels *k)
     enum {
         SIZE = 200000
     };
+    static const uint32_t highest_of[] = {0xFF, 0xFFFF, 0x10FFFF}; /* width 1, 2, 4 */
     const edged from = edged_new(SIZE), to = edged_new(4 * SIZE),
                 book = edged_new(4 * SIZE);
     uint32_t *const expected = (uint32_t *)(void *)book.begin;
-    uint32_t *const dst = (uint32_t *)(void *)to.begin;
     uint32_t highest;
 
     for (unsigned ascii = 0; ascii <= 16; ascii += 4) {
-        size_t chars, counted;
+        for (unsigned i = 0; i < 3; i++) {
+            size_t chars, counted;
 
-        random_text(from.begin, from.size, 0x10FFFF, ascii);
-        chars = book_decode(expected, from.begin, from.size, &highest);
-        (void)wsf_utf8_measure(k, from.begin, from.size, &counted);
-        CHECK(counted == chars, "%zu characters, not %zu", counted, chars);
-        wsf_utf8_to_ucs4(k, dst, from.begin, from.size);
-        CHECK(memcmp(dst, expected, chars * 4) == 0, "ASCII %u of 16", ascii);
+            random_text(from.begin, from.size, highest_of[i], ascii);
+            chars = book_decode(expected, from.begin, from.size, &highest);
+            (void)wsf_utf8_measure(k, from.begin, from.size, &counted);
+            CHECK(counted == chars, "%zu characters, not %zu", counted, chars);
+            to_width(k, to, ascii % 8 == 0, 1u << i, from.begin, from.size, expected,
+                     chars);
+        }
     }
 }
 
