@@ -15,9 +15,9 @@ SMOKE_CASES = echo64,fragments-1k,deflate-1k,tls64,broadcast,room200,storm,memor
 SMOKE_SERVERS = floor,wsfast,wsfast-callback,floor-broadcast,wsfast-broadcast,socketio-wsfast
 SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
-.PHONY: help run test test-c test-py asan asan-build fuzz leaks leaks-dbg build lint \
-	types format soak docs docs-links bench bench-full bench-docs bench-smoke guard \
-	guard-baseline wheel clean
+.PHONY: help run test test-c test-py asan asan-build coverage fuzz leaks leaks-dbg \
+	build lint types format soak docs docs-links bench bench-full bench-docs bench-smoke \
+	guard guard-baseline wheel clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
 .DEFAULT_GOAL := build
 
@@ -58,6 +58,9 @@ asan-build: build $(VENV)/.have-test
 	find wsfast -name '*.c' -not -path '*/static/*' -exec cp --parents -t $(ASAN) {} +
 	cd $(ASAN) && CFLAGS="$(ASAN_FLAGS)" LDFLAGS="$(ASAN_KINDS)" \
 		$(abspath $(PYTHON)) setup.py -q build_clib build_ext --inplace --parallel $(JOBS)
+
+coverage: build $(VENV)/.have-test ## PARTS="core protocol": which branches do tests take?
+	$(PYTHON) -m tests.coverage --jobs $(JOBS) $(PARTS)
 
 fuzz: build $(VENV)/.have-test ## MINUTES=n for each target; see tests/fuzz
 	$(MAKE) -C tests/fuzz fuzz MINUTES=$(or $(MINUTES),1)
