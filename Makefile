@@ -12,7 +12,7 @@ C_SOURCES = $(wildcard csrc/*.[ch] csrc/*/*.[ch] tests/c/*.[ch] tests/fuzz/*.[ch
 	bench/*/*.[ch])
 BENCH_PACE = --seconds 0.3 --warmup 0.15 --retries 1
 SMOKE_CASES = echo64,fragments-1k,deflate-1k,tls64,broadcast,room200,storm,memory-tls,client256
-SMOKE_SERVERS = floor,wsfast,wsfast-callback,floor-broadcast,wsfast-broadcast,socketio-wsfast
+SMOKE_SERVERS = floor,wsfast,wsfast-callback,floor-broadcast,wsfast-broadcast,room-floor,socketio-wsfast
 SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
 .PHONY: help run test test-c test-py asan asan-build coverage fuzz leaks leaks-dbg \

@@ -89,7 +89,8 @@ static void run(double seconds)
 
     while (wire_now_ns() < until) {
         take_some();
-        while (sent_messages * in.frame * count < /* so many have come to all */
+        /* all but `depth` - 1 have come to all, to the last octet */
+        while ((sent_messages + 1) * in.frame * count <=
                total_octets + (uint64_t)opt.depth * in.frame * count)
             send_next();
     }

@@ -199,7 +199,7 @@ _CASES += [
         depth=depth,
         payload="letters",
         dialect="socketio",
-        reference="socketio-node",
+        reference="room-floor",
         setup_s=connections / 2000,
         min_seconds=min_seconds,
     )

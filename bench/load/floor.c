@@ -8,10 +8,13 @@
  * nothing can be below it.
  *
  *   floor [--port P] [--core N] [--raw] [--tls] [--spin] [--broadcast]
+ *         [--greeting TEXT] [--answer TEXT]
  *
  * --raw echoes octets without WebSocket; --broadcast sends what comes to all, and
  * nothing to a connection that has no room for it; --tls does all of it over TLS, with
  * a certificate of its own; --spin polls without sleeping, for measuring clients.
+ * For protocols above WebSocket, --greeting is the first message of each connection,
+ * and --answer the reply to the first one that comes, which is not echoed.
  * Prints "port P pid N" when it listens; ends at end of file on standard input. */
 #define _GNU_SOURCE
 #include "tls.h"
@@ -35,6 +38,7 @@ enum {
 typedef struct conn {
     int fd;
     bool open;      /* the opening handshake is done */
+    bool answered;  /* its first message has come, if that has an answer */
     bool closing;   /* the closing handshake is done: close once all is sent */
     bool wants_out; /* EPOLLOUT is on */
     uint8_t *in;    /* an incomplete head or frame */
@@ -53,7 +57,8 @@ typedef struct conn {
 
 static int epfd;
 static bool raw, secure, broadcasting;
-static conn *conns; /* all of them, if broadcasting */
+static conn *conns;                   /* all of them, if broadcasting */
+static const char *greeting, *answer; /* NULL for none */
 static uint8_t read_buf[READ_SIZE];
 static uint8_t plain_buf[READ_SIZE + TLS_ROOM];
 static uint8_t out_buf[READ_SIZE + 65536];
@@ -134,6 +139,17 @@ static bool conn_send(conn *c, const uint8_t *p, size_t n)
     return conn_write(c, p, n);
 }
 
+/* Send a text message; false if the peer is gone. */
+static bool conn_say(conn *c, const char *text)
+{
+    uint8_t frame[256 + WIRE_HEADER_MAX];
+    const size_t length = strnlen(text, 256);
+    const size_t header = wire_header(frame, 0x81, length, NULL);
+
+    memcpy(frame + header, text, length);
+    return conn_send(c, frame, header + length);
+}
+
 /* The 101 response for the request head at c->in; false if it is none. */
 static bool conn_handshake(conn *c, const char *head)
 {
@@ -155,7 +171,9 @@ static bool conn_handshake(conn *c, const char *head)
                          "Sec-WebSocket-Accept: %s\r\n\r\n",
                          accept);
     c->open = true;
-    return conn_send(c, (const uint8_t *)response, n);
+    c->answered = answer == NULL;
+    return conn_send(c, (const uint8_t *)response, n) &&
+           (greeting == NULL || conn_say(c, greeting));
 }
 
 /* Echo every complete frame in p[0, n) to the shared output; returns the octets used.
@@ -194,6 +212,12 @@ static size_t parse(conn *c, const uint8_t *p, size_t n)
         }
         if (n - used - header < length)
             break;
+        if (!c->answered) {
+            c->answered = true;
+            c->closing = !conn_say(c, answer);
+            used += header + (size_t)length;
+            continue;
+        }
         if (out_len + length + WIRE_HEADER_MAX > sizeof out_buf) {
             if (!conn_send(c, out_buf, out_len))
                 c->closing = true;
@@ -404,8 +428,10 @@ static void accept_all(int listener)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", 1, NULL, 'p'}, {"core", 1, NULL, 'c'}, {"raw", 0, NULL, 'r'},
-        {"tls", 0, NULL, 't'},  {"spin", 0, NULL, 's'}, {"broadcast", 0, NULL, 'b'},
+        {"port", 1, NULL, 'p'},     {"core", 1, NULL, 'c'},
+        {"raw", 0, NULL, 'r'},      {"tls", 0, NULL, 't'},
+        {"spin", 0, NULL, 's'},     {"broadcast", 0, NULL, 'b'},
+        {"greeting", 1, NULL, 'g'}, {"answer", 1, NULL, 'a'},
         {NULL, 0, NULL, 0}};
     static int listener, input; /* their addresses tell them from connections */
     struct epoll_event events[EVENTS];
@@ -431,6 +457,12 @@ int main(int argc, char **argv)
             break;
         case 's':
             wait_ms = 0;
+            break;
+        case 'g':
+            greeting = optarg;
+            break;
+        case 'a':
+            answer = optarg;
             break;
         default:
             return 2;

@@ -208,6 +208,13 @@ _BROADCASTS = [
     ),
 ]
 _DIALECTS = [
+    Target(
+        "room-floor",
+        "C, epoll, the octets of Socket.IO",
+        (str(BUILD / "floor"), "--broadcast", "--greeting", "0{}", "--answer", "40{}"),
+        dialect="socketio",
+        broadcasts=True,
+    ),
     server(
         "engineio-wsfast",
         "wsfast.engineio",
