@@ -8,6 +8,8 @@ is a finding.
 
 from __future__ import annotations
 
+import logging
+import re
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
@@ -50,6 +52,7 @@ from wsfast.socketio import _parts, _pure_codec, redis_sharded_wire, redis_wire
 from wsfast.socketio.msgpack import MsgpackParser
 from wsfast.socketio.packet import PacketError
 from wsfast.socketio.parser import JSONParser
+from wsfast.sockjs._http import Client, DirectExchange
 
 LIMIT = 4096
 PARAMETERS = DeflateParameters(False, False, 15, 15)
@@ -315,6 +318,87 @@ def sock_js(data: bytes) -> None:
         assert engine.decode_sockjs(octets[1:]) == found[0]
 
 
+class _Link:
+    """Octets in, octets out; a timer never goes off."""
+
+    def __init__(self) -> None:
+        self.driver = self.loop = self
+        self.sent = b""
+        self.ended = False
+        self.due: list[Callable[[], None]] = []
+        self.write = self._write
+
+    def _write(self, octets: bytes) -> None:
+        self.sent += octets
+
+    def close(self) -> None:
+        self.ended = True
+
+    abort = close
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        self.due.append(callback)
+
+    def time(self) -> float:
+        return 0.0
+
+    def schedule(self, timed: Any, when: float) -> None: ...
+
+    cancel = pause_reading = resume_reading = lambda *_: None
+
+    def get_extra_info(self, name: str) -> None: ...
+
+
+class _Requests:
+    """What :class:`wsfast.sockjs.Server` is to its clients."""
+
+    open_timeout = keep_alive = request_timeout = linger = 1.0
+    limits = heads.DEFAULT_LIMITS
+    max_body = LIMIT
+    closing = False
+    scheme = "http"
+    logger = logging.getLogger("wsfast.fuzz")
+
+    def __init__(self) -> None:
+        self.fresh: dict[Any, None] = {}
+        self.found: list[Any] = []
+
+    def take(self, client: Any, data: bytes) -> bool:
+        return False
+
+    def is_opening(self, request: Any) -> bool:
+        return "upgrade" in request.headers
+
+    def upgrade(self, client: Any, data: bytes, since: float) -> None:
+        self.found.append("upgrade")
+
+    def requested(self, client: Any, request: Any, body: bytes) -> None:
+        scope = client.scope_of(request)
+        if scope is None:
+            client.refuse(400, "target")
+            return
+        self.found.append((scope, body))
+        client.exchange = exchange = DirectExchange(client, scope, body)
+        exchange.begin(200, [], b"yes")
+        client.end()
+
+
+def sock_js_http(data: bytes) -> None:
+    """Read requests of SockJS's own server whole and octet by octet: the same."""
+    found = []
+    for step in (len(data) or 1, 1):
+        link, server = _Link(), _Requests()
+        client = Client(cast(Any, server), cast(Any, link), 0.0)
+        for at in range(0, len(data), step):
+            client.data_received(data[at : at + step])
+            while link.due:
+                link.due.pop(0)()
+        # Which of several faults is found first depends on what has come.
+        lines = re.findall(rb"(?m)^HTTP/1.1 (?:[23]\d\d|(?=[45]))", link.sent)
+        found.append((server.found, lines, link.ended))
+    assert found[0] == found[1], found
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
@@ -334,5 +418,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         socket_io_redis,
         socket_io_redis_sharded,
         sock_js,
+        sock_js_http,
     )
 }

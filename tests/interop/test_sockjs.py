@@ -124,6 +124,17 @@ def test_chromium(tabs: dict[str, Tab], url: str, page: str, transport: str) -> 
 
 
 @pytest.mark.needs("chromium")
+@pytest.mark.parametrize("transport", [t for t in CROSS_DOMAIN if "iframe" not in t])
+def test_chromium_on_the_server_by_itself(
+    tabs: dict[str, Tab], own: str, transport: str
+) -> None:
+    """The page is another server's: ours has none, nor the script for frames."""
+    seen = go(tabs["same origin"], f"{own}/echo", [transport])
+    assert (seen["transport"], seen["bad"]) == (transport, [])
+    assert (seen["code"], seen["reason"], seen["clean"]) == (3210, "enough", True)
+
+
+@pytest.mark.needs("chromium")
 def test_chromium_chooses(tabs: dict[str, Tab], url: str) -> None:
     """What is there decides: the page's means, the server's, those in between."""
     for page, prefix, transports, wanted in [

@@ -259,6 +259,16 @@ async def test_rfc9112_what_is_no_request_is_refused(request_text, status):
         await client.ended()
 
 
+async def test_rfc9112_2_2_empty_line_before_a_request():
+    async with running_by_itself(echo) as server, raw(server) as client:
+        for connection in ("keep-alive", "close"):
+            client.write(
+                f"\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: {connection}\r\n\r\n"
+            )
+        answers = await client.ended()
+        assert answers.count(b"HTTP/1.1 200 OK\r\n") == 2
+
+
 async def test_rfc9112_3_2_2_absolute_form():
     async with running_by_itself(echo) as server, raw(server) as client:
         client.write("GET http://x/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -296,12 +296,13 @@ class Client:
         reader = self._reader
         limits = self.server.limits
         if reader is None:
+            data = data.lstrip(b"\r\n")
+            if not data:
+                return  # an empty line before a request is ignored (RFC 9112 §2.2)
             end = whole_head(data, limits)
             if end:
                 self._head_received(data[:end], data[end:])
                 return
-            if not data.strip(b"\r\n"):
-                return  # an empty line before a request is ignored (RFC 9112 §2.2)
             reader = self._reader = HeadReader(limits)
             if self not in self.server.fresh:
                 self._since = self.link.driver.time()
