@@ -5,12 +5,21 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from tests.asyncio.raw import request
 from tests.faults import rawpeer
 from tests.leaks.measure import Operations
-from tests.leaks.places import LISTENERS, SERVERS, TEXT, Place, a_server, turn
+from tests.leaks.places import (
+    LISTENERS,
+    SERVERS,
+    TEXT,
+    Place,
+    a_server,
+    a_sockjs_server,
+    turn,
+)
 from wsfast import Listener, Reconnecting
 from wsfast.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
@@ -20,6 +29,7 @@ PATHS = ("reactor", "transport")  # a TLS handshake takes long, and is not ours
 PLAIN = {name: SERVERS[name] for name in PATHS}
 PLAIN_LISTENERS = {name: LISTENERS[name] for name in PATHS}
 REQUEST = request()
+SOCKJS = {name: partial(a_sockjs_server, name == "reactor") for name in PATHS}
 
 
 @operations.within(**SERVERS)
@@ -228,3 +238,26 @@ async def a_server_of_its_own_by_transport() -> None:
     async with a_server(False) as place, place.connect() as ws:
         await ws.send("hello")
         assert await ws.recv() == "hello"
+
+
+@operations.within(**SOCKJS)
+async def sockjs_over_websocket(open_session: Any) -> None:
+    async with open_session("websocket") as ws:
+        await ws.send("hello")
+        assert await ws.recv() == "hello"
+
+
+@operations.within(**SOCKJS)
+async def sockjs_over_a_stream(open_session: Any) -> None:
+    async with open_session("xhr-streaming") as ws:
+        await ws.send("hello")
+        assert await ws.recv() == "hello"
+
+
+@operations.within(reactor=SOCKJS["reactor"])
+async def sockjs_handler_raises(open_session: Any) -> None:
+    async with open_session("xhr-polling") as ws:
+        await ws.send("raise")
+        with suppress(ConnectionClosed):
+            await ws.recv()
+        assert ws.close_code == 1011

@@ -18,6 +18,7 @@ from wsfast import (
     ServerConnection,
     connect,
     serve,
+    sockjs,
 )
 
 LOCALHOST_PEM = Path(__file__).parents[1] / "support" / "localhost.pem"
@@ -125,6 +126,23 @@ LISTENERS = each_path(a_server, handler=Echo)
 TALKS = each_path(a_talk)
 PIECES = each_path(a_talk, path="/pieces")
 DEFLATED = each_path(a_talk, compression=DeflateOptions())
+
+
+@asynccontextmanager
+async def a_sockjs_server(reactor: bool) -> AsyncIterator[Callable[..., Any]]:
+    """Serve SockJS; gives what connects to it by a transport."""
+
+    async def obey(session: Any) -> None:
+        async for message in session:
+            if message == "raise":
+                raise RuntimeError("a handler that fails")
+            await session.send(message)
+
+    app = sockjs.SockJS(obey, disconnect_delay=0.01)
+    async with app.serve("127.0.0.1", 0, reactor=reactor) as server:
+        host, port = server.sockets[0].getsockname()
+        url = f"http://{host}:{port}/"
+        yield partial(sockjs.connect, url, proxy=None, reactor=reactor)
 
 
 async def turn(times: int = 3) -> None:
