@@ -43,3 +43,15 @@ def is_whole(client):
     info = client.execute_command("CLUSTER INFO")
     known, state = info["cluster_known_nodes"], info["cluster_state"]
     return (int(known), state) == (2, "ok")
+
+
+def move(slot, source, target, port=None):
+    """Move a slot from one server to the other, and its keys to that of this port."""
+    ids = [one.execute_command("CLUSTER MYID") for one in (source, target)]
+    target.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", ids[0])
+    source.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", ids[1])
+    keys = source.execute_command("CLUSTER GETKEYSINSLOT", slot, 100)
+    if keys:
+        source.migrate("127.0.0.1", port, keys, 0, 5000)
+    for one in (target, source):
+        one.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[1])

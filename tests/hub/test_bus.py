@@ -267,3 +267,14 @@ async def test_closed_twice_at_once():
     bus.publish("a", b"x")
     await asyncio.gather(bus.close(), bus.close())
     assert bus.state == "closed"
+
+
+async def test_callbacks_come_and_go():
+    states, others = [], []
+    bus = MemoryBus(on_state=states.append)
+    bus.on_state(others.append)
+    await bus.start()
+    bus.off_state(others.append)
+    bus.off_state(others.append)
+    await bus.close()
+    assert (states[0], states[-1], others) == ("down", "closed", ["down"])

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from redis import Redis
 from redis.crc import key_slot
 
-from tests.hub.clusters import HALF, cluster, is_whole
+from tests.hub.clusters import HALF, cluster, is_whole, move, server
+from tests.hub.daemons import daemon
 from tests.hub.waiting import until
+from tests.support.ports import free_port
 from wsfast.hub.redis import RedisShardedBus
+from wsfast.hub.redis_log import RedisLog
 
 NAMES = [f"c{n}" for n in range(100)]
-
-
-def move(slot, source, target):
-    """Move a slot from one server to the other."""
-    ids = [one.execute_command("CLUSTER MYID") for one in (source, target)]
-    target.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", ids[0])
-    source.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", ids[1])
-    for one in (target, source):
-        one.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[1])
 
 
 @pytest.mark.needs("redis-server")
@@ -52,3 +49,59 @@ async def test_channels_are_where_their_slots_are():
             one.publish(moved, b"")
             await until(lambda: seen)
             assert seen == [moved]
+
+
+@pytest.mark.needs("redis-server")
+async def test_what_is_for_a_slot_without_a_server_is_dropped(tmp_path):
+    here, nowhere = (
+        next(name for name in NAMES if (key_slot(name.encode()) <= HALF) is there)
+        for there in (True, False)
+    )
+    with daemon(server(str(tmp_path), free_port())) as redis:
+        with contextlib.closing(Redis(port=redis.port)) as client:
+            client.config_set("cluster-require-full-coverage", "no")
+            client.execute_command("CLUSTER ADDSLOTSRANGE", 0, HALF)
+        url = f"redis://127.0.0.1:{redis.port}"
+        async with RedisShardedBus(url, max_retry=0.5, liveness=1.5) as bus:
+            seen = []
+            bus.subscribe(here, lambda _, octets: seen.append(octets))
+            await bus.synced()
+            for octets in (b"1", b"2"):
+                bus.publish(nowhere, octets)
+                bus.publish(here, octets)
+            await until(lambda: seen == [b"1", b"2"])
+            assert (bus.dropped, bus.uncertain, bus.outages) == (2, 0, 0)
+            with contextlib.closing(Redis(port=redis.port)) as client:
+                client.execute_command("CLUSTER ADDSLOTSRANGE", HALF + 1, 16383)
+            await until(lambda: bus.publish(nowhere, b"") and bus.outages)
+            await bus.synced()
+            bus.subscribe(nowhere, lambda _, octets: seen.append(octets))
+            await bus.synced()
+            bus.publish(nowhere, b"3")
+            await until(lambda: b"3" in seen)
+
+
+@pytest.mark.needs("redis-server")
+async def test_a_log_is_where_its_slot_is(caplog):
+    with cluster() as (servers, clients):
+        await until(lambda: all(map(is_whole, clients)))
+        tag, plain = [n for n in NAMES if key_slot(n.encode()) > HALF][:2]
+        name = f"{{{tag}}}:log"
+        url = f"redis://127.0.0.1:{servers[0].port}"
+        log = RedisLog(url, name=name, max_retry=0.5)
+        seen = []
+        log.follow(lambda _: None, lambda _, octets, __: seen.append(octets), seconds=9)
+        async with log:
+            await until(lambda: log.state == "up")
+            await log.append(b"1")
+            await log.put("key", b"value", 60)
+            await until(lambda: seen == [b"1"])
+            move(key_slot(name.encode()), *clients[::-1], servers[0].port)
+            await until(lambda: log.state == "down")
+            await until(lambda: log.state == "up")
+            await log.append(b"2")
+            assert await log.take("key") == b"value"
+            await until(lambda: seen == [b"1", b"2"])
+        async with RedisLog(url, name=plain) as log:
+            log.follow(lambda _: None, lambda *_: None, seconds=9)
+            await until(lambda: f"hash tag, unlike {plain!r}" in caplog.text)

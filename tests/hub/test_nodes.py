@@ -89,6 +89,18 @@ async def test_members_over_nodes(engine):
         assert await Hub().topic("nobody").fetch() == []
 
 
+async def test_members_of_nodes_that_do_not_answer(engine, caplog):
+    async with two_nodes(engine) as (one, two):
+        presence = two.hub.presence
+        presence.answer("members", None)
+        members = await one.topic.fetch(timeout=30)
+        assert members == [(one.hub.node, {"path": f"/{one.hub.node}"})]
+        assert f"members of 'news' on node {two.hub.node}: nobody" in caplog.text
+        presence.answer("members", lambda *_: asyncio.Event().wait())
+        assert await one.topic.fetch(timeout=0.1) == members
+        assert f"members of 'news' on node {two.hub.node}: no answer" in caplog.text
+
+
 async def test_l8_local_delivery_goes_on(engine):
     async with two_nodes(engine) as (one, two):
         one.topic.publish("before")

@@ -264,3 +264,17 @@ async def test_answers_of_nodes_that_nobody_knows(nodes):
         octets = Codec(name, KINDS).encode("answer", id=ident, body=name)
         b.bus.publish("wsfast:node:a", octets)
     assert (await asked).answers.get("x") is None
+
+
+async def test_callbacks_for_those_who_go(nodes):
+    one, two = await nodes.add("a"), await nodes.add("b")
+    gone, others = [], []
+    one.when_gone(gone.append)
+    one.when_gone(others.append)
+    one.off_gone(others.append)
+    one.off_gone(others.append)
+    await until(lambda: one.nodes and two.nodes)
+    await two.close()
+    await until(lambda: not one.nodes)
+    assert (gone, others) == (["b"], [])
+    assert not two.bus._state_callbacks

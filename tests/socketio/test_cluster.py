@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 
 import pytest
 
@@ -280,3 +281,21 @@ async def test_one_client_that_may_not_join(nodes, caplog):
     await until(lambda: "b" in two.sio.rooms(free))
     assert "b" not in two.sio.rooms(full)
     assert "at most 1 rooms" in caplog.text
+
+
+async def test_a_namespace_that_goes_waits_for_nobody(nodes):
+    one, two = nodes
+    for node in nodes:
+        node.sio.cleanup_empty_child_namespaces = True
+        node.sio.of(re.compile("^/room"))
+    here, _ = await one.place.client("/room")
+    there, _ = await two.place.client("/room")
+    adapter, presence = one.sio.namespaces["/room"].adapter, one.cluster.presence
+    asked = asyncio.ensure_future(adapter.namespace.emit_with_ack("q"))
+    assert await there.recv() == '2/room,0["q"]'
+    assert adapter._node_gone in presence._when_gone
+    await here.ws.close()
+    with pytest.raises(socketio.NodeGone, match=two.cluster.presence.node):
+        await asked
+    assert "/room" not in one.sio.namespaces
+    assert adapter._node_gone not in presence._when_gone

@@ -269,6 +269,11 @@ class Bus(ABC):
         """Have a callback called with each new state, after those there are."""
         self._state_callbacks.append(callback)
 
+    def off_state(self, callback: Callable[[BusState], object]) -> None:
+        """Call a callback no longer that was given to `on_state`; else do nothing."""
+        if callback in self._state_callbacks:
+            self._state_callbacks.remove(callback)
+
     @property
     def queued(self) -> int:
         """Messages that wait."""

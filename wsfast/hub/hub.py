@@ -303,6 +303,9 @@ class Hub:
         if self.presence is None:
             return [(self.node, info) for info in topic.infos()]
         answers = await self.presence.ask("members", topic.name, timeout=timeout)
+        failed = {**answers.failed, **dict.fromkeys(answers.missing, "no answer")}
+        for node, why in failed.items():
+            self.logger.warning("members of %r on node %s: %s", topic.name, node, why)
         return [
             (node, info)
             for node, infos in answers.answers.items()

@@ -153,7 +153,6 @@ class Presence:
         self._timer: asyncio.TimerHandle | None = None
         self._greeting: asyncio.Task[None] | None = None
         self._running = False
-        bus.on_state(self._bus_is)
 
     # ---- the two ends of its life ----
 
@@ -162,6 +161,7 @@ class Presence:
         if self._running:
             raise RuntimeError("it has been started")
         self._running = True
+        self.bus.on_state(self._bus_is)
         self.bus.subscribe(self._everybody, self._heard)
         self.bus.subscribe(self._prefix + self.node, self._heard)
         loop = asyncio.get_running_loop()
@@ -175,6 +175,7 @@ class Presence:
         if not self._running:
             return
         self._running = False
+        self.bus.off_state(self._bus_is)
         if self._timer is not None:
             self._timer.cancel()
         waiting = list(self._answering)
@@ -212,13 +213,18 @@ class Presence:
         """Have ``callback(node)`` called with the ID of each node, when it has gone."""
         self._when_gone.append(callback)
 
+    def off_gone(self, callback: Callable[[str], object]) -> None:
+        """Call a callback no longer that was given to `when_gone`; else do nothing."""
+        if callback in self._when_gone:
+            self._when_gone.remove(callback)
+
     async def _greet(self) -> None:
         with contextlib.suppress(ConnectionError):
             await self.bus.synced()
             self._hello()
 
     def _bus_is(self, state: BusState) -> None:
-        if state == "up" and self._running:
+        if state == "up":
             self._hello()
 
     def _hello(self) -> None:

@@ -107,8 +107,12 @@ class RedisBus(Bus):
             verb = self._verbs.publish
             commands: dict[Link, list[Command]] = {}
             for channel, octets in self._next_batch():
-                link = self._link_of(channel)
-                commands.setdefault(link, []).append((verb, channel, octets))
+                try:
+                    link = self._link_of(channel)
+                except ConnectionError as exc:  # noqa: PERF203 - others go on
+                    self._handed_over(refused=exc)
+                else:
+                    commands.setdefault(link, []).append((verb, channel, octets))
             for link, several in commands.items():
                 await link.ask(several, self._answered)
             await self._ask()
@@ -190,9 +194,12 @@ class RedisShardedBus(RedisBus):
         self._seeds = [self._pool]
         self._seeds += [make_pool(other, self._connection) for other in fallbacks]
         self._slots: list[Link | None] = []
+        self._ranges: list[tuple[int, int, tuple[str, int]]] = []
+        self._looked_at = 0.0
 
     async def _connect(self) -> None:
-        shards = await self._shards()
+        shards = self._ranges = await self._shards()
+        self._looked_at = asyncio.get_running_loop().time()
         self._slots = [None] * 16384
         links: dict[tuple[str, int], Link] = {}
         for first, last, address in shards:
@@ -239,6 +246,14 @@ class RedisShardedBus(RedisBus):
                 for first, last, main, *_ in answer
             ]
         raise ConnectionError("no server of the cluster answers") from failure
+
+    async def _ask(self) -> None:
+        """See now and then whether slots without a server have got one."""
+        now = asyncio.get_running_loop().time()
+        if None in self._slots and now - self._looked_at >= self.liveness:
+            self._looked_at = now
+            if await self._shards() != self._ranges:
+                raise ConnectionError("the slots of the cluster have moved")
 
     def _link_of(self, channel: str) -> Link:
         link = self._slots[int(key_slot(channel.encode()))]

@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 try:
-    from redis.exceptions import ResponseError
+    from redis.asyncio import ConnectionPool
+    from redis.exceptions import MovedError, ResponseError
 except ImportError as exc:
     raise ImportError("this needs redis-py: pip install 'wsfast[redis]'") from exc
 
@@ -43,9 +44,10 @@ class RedisLog:
 
     Args:
         url: ``redis://[[user]:[password]@]host[:port]``, ``rediss://`` for TLS, or
-            ``unix://[[user]:[password]@]path``: of one server, not of a cluster.
+            ``unix://[[user]:[password]@]path``; of a cluster, that of any server.
         name: The key of the stream, and what other keys begin with: the same on all
-            nodes.
+            nodes. On a cluster, all of them are on one server, by a hash tag:
+            ``"{wsfast}:log"``.
         max_entries: Entries that are kept.
         max_size: Octets of them.
         max_waiting: Commands that wait for an answer; beyond, they are refused.
@@ -87,7 +89,9 @@ class RedisLog:
         self.name: Final = name
         self.state: BusState = "closed"
         self.logger = logging.getLogger("wsfast.hub") if logger is None else logger
-        self._pool = make_pool(url, dict(connection or {}))
+        #: Where to connect; of a cluster, where the stream was last is beside it.
+        self._pools = deque([make_pool(url, dict(connection or {}))])
+        self._seed = self._pools[0]
         self._max_entries = max_entries
         self._max_size = max_size
         self._max_waiting = max_waiting
@@ -246,8 +250,11 @@ class RedisLog:
             began = loop.time()
             try:
                 await self._serve()
+            except MovedError as exc:
+                failure = self._moved(exc)
             except Exception as exc:
                 failure = f"{type(exc).__name__}: {exc}"
+                self._pools.rotate()
             if self.state == "up" or failure != known:
                 self.logger.warning("the log is away: %s", failure)
             if self.state == "up" and loop.time() - began >= HEALTHY_S:
@@ -257,9 +264,21 @@ class RedisLog:
             self._fail(failure)
             await asyncio.sleep(max(self._min_retry, next(delays)))
 
+    def _moved(self, exc: MovedError) -> str:
+        """Look elsewhere in the cluster; return what has happened."""
+        start = self.name.find("{")
+        if not 0 <= start < self.name.find("}", start + 1) - 1:
+            return f"a name on a cluster has a hash tag, unlike {self.name!r}: {exc}"
+        seed = self._seed
+        place = {"host": exc.host or seed.connection_kwargs.get("host"), "port": exc.port}
+        options = {**seed.connection_kwargs, **place}
+        pool = ConnectionPool(connection_class=seed.connection_class, **options)
+        self._pools = deque([pool, seed])
+        return f"the log is on another server: {exc}"
+
     async def _serve(self) -> None:
         """Connect, read what there is, then follow; until that fails."""
-        make: Callable[[], Any] = self._pool.make_connection
+        make: Callable[[], Any] = self._pools[0].make_connection
         asking, reading = make(), make()
         try:
             async with timeout(self._liveness):
@@ -379,11 +398,13 @@ class RedisLog:
                 answer, failure = None, exc
             future = self._sent.popleft()
             if future.done():
-                continue
-            if failure is not None:
+                pass
+            elif failure is not None:
                 future.set_exception(ConnectionError(f"Redis says: {failure}"))
             else:
                 future.set_result(answer)
+            if isinstance(failure, MovedError):
+                raise failure
 
     async def _watch(self) -> None:
         """Ask for a sign of life, and have entries forgotten, again and again."""

@@ -71,6 +71,7 @@ class Counting(RedisBus):
 
     async def _ask(self) -> None:
         """Ask how many subscribers channels have."""
+        await super()._ask()
         while self._questions:
             channel, answered = self._questions[0]
             answers: list[Any] = []

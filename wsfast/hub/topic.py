@@ -136,6 +136,8 @@ class Topic:
         """
         Return the members on all nodes: the ID of the node of each, and its ``info``.
 
+        Nodes that do not answer, or have gone, are logged; their members are missing.
+
         Args:
             timeout: Seconds to wait for nodes that do not answer.
 

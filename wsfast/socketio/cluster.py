@@ -181,12 +181,12 @@ class ClusterAdapter(Adapter):
         self._collected: dict[str, Collected] = {}
         self._asked: dict[tuple[str, str], _Asked] = {}
         self.listening = False
-        cluster.presence.when_gone(self._node_gone)
 
     async def start(self) -> None:
         """Listen to the others."""
         bus, presence = self.cluster.bus, self.cluster.presence
         self.listening = True
+        presence.when_gone(self._node_gone)
         bus.subscribe(self.channel, self._heard)
         bus.subscribe(f"{self.channel}#{presence.node}", self._heard)
         presence.answer(f"fetch {self.channel}", self._fetched)
@@ -197,6 +197,9 @@ class ClusterAdapter(Adapter):
         if self.listening:
             self.listening = False
             bus, presence = self.cluster.bus, self.cluster.presence
+            for node in tuple(presence.nodes):  # it would not be heard any more
+                self._node_gone(node)
+            presence.off_gone(self._node_gone)
             bus.unsubscribe(self.channel, self._heard)
             bus.unsubscribe(f"{self.channel}#{presence.node}", self._heard)
             presence.answer(f"fetch {self.channel}", None)
