@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 
 import pytest
 
 from tests.socketio.conftest import WAIT_S, until
 from wsfast import socketio
+from wsfast.socketio import namespace
 from wsfast.socketio.packet import EVENT, Packet
 from wsfast.socketio.parser import JSONParser
 from wsfast.socketio.recovery import ConnectionStateRecovery, History, number_of
@@ -381,3 +383,60 @@ def test_a_long_time_without_an_event_is_no_loss():
 @pytest.mark.parametrize("offset", [None, 7, "", "0x1", "01", "-1", " 1", "1_0", "g"])
 def test_what_is_no_offset(offset):
     assert number_of(offset) is None
+
+
+@pytest.fixture
+async def rooms(place, request):
+    """Return a server whose namespaces are made as clients come."""
+    terms = getattr(request, "param", {})
+    recovery = socketio.ConnectionStateRecovery(**terms)
+    sio = socketio.Server(connection_state_recovery=recovery)
+    sio.of(re.compile(r"/room\d"))
+    await place.start(sio)
+    return sio
+
+
+async def leave_alone(sio, raw, name):
+    """Cut the connection of the last client of a namespace."""
+    raw.ws.transport.abort()
+    await until(lambda: not sio.namespaces[name].sockets)
+
+
+async def test_a_namespace_of_a_rule_is_there_for_who_comes_back(place, rooms):
+    raw = await place.raw()
+    me = await raw.enter("/room1")
+    await leave_alone(rooms, raw, "/room1")
+    rooms.emit("missed", namespace="/room1")
+    raw = await place.raw()
+    assert await raw.enter("/room1", {"pid": me["pid"]}) == me
+    assert (await raw.recv()).startswith('2/room1,["missed"')
+    assert not rooms.empty
+    await raw.send("1/room1,")  # who leaves on purpose does not come back
+    child = rooms.namespaces["/room1"]
+    await until(lambda: child in rooms.empty)
+    child._ending.cancel()
+    child._look_again()
+    assert child.closed
+    assert "/room1" not in rooms.namespaces
+    assert not rooms.empty
+
+
+@pytest.mark.parametrize("rooms", [{"max_disconnection_duration": 0.2}], indirect=True)
+async def test_a_namespace_of_a_rule_goes_when_nobody_may_come_back(place, rooms):
+    raw = await place.raw()
+    await raw.enter("/room1")
+    child = rooms.namespaces["/room1"]
+    raw.ws.transport.abort()
+    await until(lambda: child.closed)
+    assert "/room1" not in rooms.namespaces
+    assert not rooms.empty
+
+
+async def test_l9_namespaces_that_are_kept_are_limited(place, rooms, monkeypatch):
+    monkeypatch.setattr(namespace, "MAX_EMPTY", 2)
+    for name in ("/room1", "/room2", "/room3"):
+        raw = await place.raw()
+        await raw.enter(name)
+        await leave_alone(rooms, raw, name)
+    assert sorted(rooms.namespaces) == ["/", "/room2", "/room3"]
+    assert [each.name for each in rooms.empty] == ["/room2", "/room3"]

@@ -390,3 +390,25 @@ async def test_sessions_and_listeners_of_what_goes(place):
     socket.off_any_outgoing()
     await sio.emit("n", 2)
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("size", [0, 1000], ids=["many", "long"])
+async def test_l6_what_waits_for_who_is_being_let_in_is_limited(place, caplog, size):
+    sio = socketio.Server(max_send_buffer=10_000)
+    kept = []
+
+    @sio.use
+    async def slow(socket):
+        kept.append(socket)
+        while not socket.ended:
+            socket.emit("e", "x" * size)
+            assert len(socket._early.messages if socket._early else ()) < 200
+
+    await place.start(sio)
+    raw = await place.raw()
+    await raw.send("0")
+    await raw.ended()
+    assert raw.ws.close_code == 1008
+    assert kept[0].ended
+    assert "too much waits" in caplog.text
+    assert not sio.of("/").sockets

@@ -270,8 +270,9 @@ class RedisLog:
         if not 0 <= start < self.name.find("}", start + 1) - 1:
             return f"a name on a cluster has a hash tag, unlike {self.name!r}: {exc}"
         seed = self._seed
-        place = {"host": exc.host or seed.connection_kwargs.get("host"), "port": exc.port}
-        options = {**seed.connection_kwargs, **place}
+        options = {**seed.connection_kwargs, "port": exc.port}
+        if exc.host:  # the same one, otherwise
+            options["host"] = exc.host
         pool = ConnectionPool(connection_class=seed.connection_class, **options)
         self._pools = deque([pool, seed])
         return f"the log is on another server: {exc}"

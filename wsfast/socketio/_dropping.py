@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from ..asyncio.waiter import Later
+from ._early import size_of
 from .connection import Connection
 from .targets import DONE
 
@@ -66,7 +67,7 @@ class DroppingConnection(Connection):
         if not self._outbox and not self._crowded_out():
             sent: Awaitable[Any] = super().send(messages, compress)
             return sent
-        size = sum(map(_size_of, messages))
+        size = sum(map(size_of, messages))
         most = self.engine.server.max_send_buffer
         if self._outbox_size + size > most and not self._make_room(
             size, most, droppable
@@ -148,8 +149,3 @@ class DroppingConnection(Connection):
             if self._room is None:
                 self._room = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._room)
-
-
-def _size_of(message: Any) -> int:
-    """Return the octets of a message, or the characters of text."""
-    return len(getattr(message, "packet", message))

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from .adapter import Adapter
 from .environ import environ_of
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Namespace", "ParentNamespace"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+#: Children without clients that are kept for those who may come back, at most.
+MAX_EMPTY: Final = 1000
 
 
 class _Common:
@@ -106,6 +108,7 @@ class Namespace(_Common):
         self._ids = 0
         self._started: asyncio.Future[None] | None = None
         self._entering = 0
+        self._ending: asyncio.TimerHandle | None = None
 
     def next_id(self) -> int:
         """Return a number for an event that is to be acknowledged."""
@@ -146,6 +149,7 @@ class Namespace(_Common):
     ) -> None:
         """Let a client in, or refuse it."""
         self._entering += 1
+        self.server.empty.pop(self, None)
         try:
             await self.start()
             if not wish.left:
@@ -306,20 +310,42 @@ class Namespace(_Common):
             self._leaving.pop(sid, None)
 
     def _look_empty(self) -> None:
-        """End a child without clients."""
-        parent = self.parent
+        """End a child without clients, unless some may come back to it."""
         if (
-            parent is not None
-            and self.server.cleanup_empty_child_namespaces
-            and not (self.sockets or self._waiting or self._entering or self.closed)
+            self.parent is None
+            or not self.server.cleanup_empty_child_namespaces
+            or (self.sockets or self._waiting or self._entering or self.closed)
         ):
-            self.close()
-            parent.children.pop(self.name, None)
-            self.server.namespaces.pop(self.name, None)
+            return
+        history, empty = self.adapter.history, self.server.empty
+        if self._ending is None:
+            left = 0.0 if history is None else history.lasts()
+            if left <= 0:
+                self._end()
+                return
+            loop = asyncio.get_running_loop()
+            self._ending = loop.call_later(left, self._look_again)
+        empty[self] = None
+        if len(empty) > MAX_EMPTY:
+            next(iter(empty))._end()
+
+    def _look_again(self) -> None:
+        self._ending = None
+        self._look_empty()
+
+    def _end(self) -> None:
+        """End a child."""
+        self.close()
+        if self.parent is not None:
+            self.parent.children.pop(self.name, None)
+        self.server.namespaces.pop(self.name, None)
 
     def close(self) -> None:
         """End the adapter."""
         self.closed = True
+        self.server.empty.pop(self, None)
+        if self._ending is not None:
+            self._ending.cancel()
         self.adapter.close()
 
     # ---- handlers ----

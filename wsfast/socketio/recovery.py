@@ -205,6 +205,11 @@ class History:
     def give_back(self, pid: str) -> None:
         """Keep a session that was not asked for after all: it is kept anyway."""
 
+    def lasts(self) -> float:
+        """Return for how many seconds from now on somebody may come back."""
+        newest = max((each.at for each in self._sessions.values()), default=None)
+        return 0.0 if newest is None else newest + self._age - self._clock()
+
     def restore(self, pid: str, offset: Any) -> Missed | None:
         """
         Take out a session and what it has missed.

@@ -44,7 +44,8 @@ class Server(Sids):
         connection_state_recovery: True or a :class:`ConnectionStateRecovery` to have
             clients recovered that come back in time.
         cleanup_empty_child_namespaces: Forget the namespaces that a rule has made when
-            their last client goes.
+            their last client goes; with recovery, when nobody may come back any more,
+            or 1000 are kept for that.
         max_rooms_per_conn: Rooms that a client joins at most, in a namespace; None for
             no limit, here and below.
         max_namespaces_per_conn: Namespaces that a connection is in at most.
@@ -115,6 +116,8 @@ class Server(Sids):
         self.star: Handlers | None = None
         self.closing = False
         self.namespaces: dict[str, Namespace] = {}
+        #: Children without clients that some may come back to.
+        self.empty: dict[Namespace, None] = {}
         self._parents: list[ParentNamespace] = []
         if overflow not in ("close", "drop_new", "drop_old"):
             raise ValueError(f"overflow is close, drop_new or drop_old: {overflow!r}")

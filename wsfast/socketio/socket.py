@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._early import Early
 from .acks import Answered, Waiting, fail_all, give_up
 from .exceptions import Disconnected, TooManyRooms
 from .handlers import Anything, logger
@@ -136,7 +137,8 @@ class Socket(Anything):
         self._handlers: dict[str, Callable[..., Any]] | None = None
         self._middlewares: list[Callable[..., Any]] | None = None
         self._rooms: dict[str, None] | None = None
-        self._early: list[Any] | None = []
+        most = namespace.server.engine.max_send_buffer
+        self._early: Early | None = Early(most, self._too_early)
         #: Sends a message: kept until the client knows that it is connected.
         self.write: Callable[[Any], Any] = self._early.append
         self.lane: Any = None
@@ -494,7 +496,8 @@ class Socket(Anything):
 
     def open(self, missed: list[list[str | bytes]]) -> None:
         """Tell the client that it is connected, and send what has waited for that."""
-        early, self._early = self._early or [], None
+        early = [] if self._early is None else self._early.messages
+        self._early = None
         self.connected = True
         self.write = self.connection.write
         self._outgoing_changed()
@@ -506,6 +509,12 @@ class Socket(Anything):
             self.send_messages(messages, None)
         if early:
             self.connection.send(early, None)
+
+    def _too_early(self) -> None:
+        """End the connection: it could not be sent what has waited."""
+        text = "too much waits for a client that is being let in"
+        logger.warning("%r: %s", self, text)
+        self.connection.engine.end("transport error", text, code=1008)
 
     def refuse(self, error: dict[str, Any]) -> None:
         """Tell the client that it is not."""
