@@ -16,6 +16,9 @@ from bench.load.dialects import DIALECTS
 from bench.load.fleet import ROOT, Fleet, Running, priority, server
 from bench.load.targets import BUILD, Target
 
+#: A round that lasts so long, in seconds, is not repeated as a longer one.
+LONG_S = 1.0
+
 
 @dataclass(frozen=True)
 class Options:
@@ -100,15 +103,25 @@ def server_options(case: Case) -> list[str]:
     return options + (["--deflate"] if case.deflate is not None else [])
 
 
+def _round(command: list[str], case: Case, options: Options) -> dict[str, float]:
+    """Run a program for one round: a longer one, if no message came back in it."""
+    seconds = max(options.seconds, case.min_seconds)
+    command += ["--warmup", str(options.warmup)]
+    while True:
+        timeout_s = seconds + options.warmup + 60
+        once = [*command, "--seconds", str(seconds)]
+        found = _run_json(once, options.nice, timeout_s)
+        if found["messages"] > 0:
+            return found
+        if seconds >= LONG_S:
+            raise RuntimeError(f"no message came back in {seconds:.1f} s")
+        seconds *= 4
+
+
 def measure_server(case: Case, running: Running, options: Options) -> Sample:
     """Load one server for one round."""
-    seconds = max(options.seconds, case.min_seconds)
     command = load_command(case, running.target, running.port, options.client_core)
-    command += ["--pid", str(running.pid)]
-    command += ["--seconds", str(seconds), "--warmup", str(options.warmup)]
-    found = _run_json(command, options.nice, seconds + options.warmup + 60)
-    if found["messages"] <= 0:
-        raise RuntimeError("no message came back")
+    found = _round([*command, "--pid", str(running.pid)], case, options)
     wall = found["wall_s"]
     latency = {k[:-3]: v for k, v in found.items() if k.endswith("_us")}
     return Sample(
@@ -133,14 +146,12 @@ def measure_client(
     case: Case, running: Running, target: Target, options: Options
 ) -> Sample:
     """Run one client against a C server that polls on the other core."""
-    seconds = max(options.seconds, case.min_seconds)
     command = [*target.command, "--port", str(running.port)]
     command += ["--core", str(options.server_core)]
     command += ["--connections", str(case.connections), "--size", str(case.size)]
-    command += ["--seconds", str(seconds), "--warmup", str(options.warmup)]
     command += ["--tls"] if case.tls else []
     waited = _waited_s(running.pid)
-    found = _run_json(command, options.nice, seconds + options.warmup + 60)
+    found = _round(command, case, options)
     waited = _waited_s(running.pid) - waited
     wall = found["wall_s"]
     return Sample(
