@@ -20,7 +20,7 @@ ROOT = HERE.parent
 FULL = ("0.3", ())  # there are hundreds of them
 SHORT = (
     "0.01",
-    ("--rounds=1", "--seconds=0.2", "--warmup=0.1", "--retries=0", "--strict"),
+    ("--rounds=1", "--seconds=0.1", "--warmup=0.05", "--retries=0", "--strict"),
 )
 
 
