@@ -103,6 +103,7 @@ ELSEWHERE = {
     ],
     "L-6": [
         "socketio/test_rooms.py test_l6_a_slow_client_holds_nobody_up",
+        "socketio/test_rooms.py test_l6_what_waits_for_who_is_being_let_in_is_limited",
         "socketio/test_dropping.py test_l6_events_for_many_are_dropped",
         "socketio/test_dropping.py test_l6_what_is_not_dropped_ends_a_session",
         "socketio/test_dropping.py test_l6_a_client_that_polls",
@@ -120,6 +121,8 @@ ELSEWHERE = {
         "hub/test_nodes.py test_l8_local_delivery_goes_on",
         "hub/test_bus.py test_l8_oldest_are_dropped_beyond_the_octets",
         "hub/test_bus.py test_l8_what_was_under_way_is_uncertain_and_never_sent_again",
+        "socketio/test_redis_outages.py test_redis_is_stopped_and_continues",
+        "socketio/test_redis_outages.py test_redis_is_killed_and_comes_back",
     ],
     "L-9": [
         "socketio/test_rooms.py test_l9_rooms_of_one_client_are_limited",
@@ -127,6 +130,7 @@ ELSEWHERE = {
         "socketio/test_rooms.py test_l9_children_come_and_go",
         "socketio/test_rooms.py test_l9_namespaces_of_one_connection_are_limited",
         "socketio/test_pacing.py test_l9_coming_and_going_is_limited",
+        "socketio/test_recovery.py test_l9_namespaces_that_are_kept_are_limited",
         "hub/test_topic.py test_l9_limit_of_topics",
         "hub/test_topic.py test_l9_empty_topics_are_freed",
         "hub/test_topic.py test_l9_removal_costs_what_the_member_is_in",

@@ -15,6 +15,7 @@ import wsfast
 from tests.faults.rows import ROWS
 from tests.faults.security import Promise, known_tests, promises
 from wsfast import engineio, eventsource, hub, protocol, socketio, sockjs
+from wsfast.hub.redis_log import RedisLog
 
 TESTS = Path(__file__).parents[1]
 PROMISES = promises()
@@ -26,7 +27,7 @@ CORE = [wsfast.Server, wsfast.connect, protocol.DeflateOptions]
 CLIENT = [wsfast.connect, wsfast.Reconnecting]
 LAYERS: list[Callable[..., Any]] = [
     *(engineio.Server, eventsource.EventSourceClient, hub.Hub, hub.Bus),
-    *(socketio.Server, socketio.JSONParser, sockjs.SockJS),
+    *(socketio.Server, socketio.JSONParser, sockjs.SockJS, RedisLog),
 ]
 
 
