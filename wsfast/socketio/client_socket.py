@@ -92,6 +92,7 @@ class ClientSocket(Anything):
         self._queue: deque[Queued] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._draining: asyncio.Task[Any] | None = None
+        self._failure: ConnectionError | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._most: dict[Callable[..., Any], int] = {}
 
@@ -128,6 +129,7 @@ class ClientSocket(Anything):
         """Enter the namespace, in the background; the connection is opened for it."""
         if not self.active:
             self.active = True
+            self._failure = None
             if self.manager.state == "open":
                 self.engine_opened()
             else:
@@ -142,6 +144,9 @@ class ClientSocket(Anything):
             ConnectionError: It is refused, or the connection could not be opened.
 
         """
+        if self._failure is not None and not self.active:
+            error, self._failure = self._failure, None
+            raise error  # it came at once: out of descriptors, for one
         if not self.connected:
             waiter = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
@@ -149,6 +154,8 @@ class ClientSocket(Anything):
 
     def _wake(self, exc: Exception | None) -> None:
         self._stop_timer()
+        if exc is None:
+            self._failure = None
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if waiter.done():
@@ -202,6 +209,8 @@ class ClientSocket(Anything):
             self._call("connect_error", exc)
             error = ConnectionError(f"{self.manager.url}: {exc}")
             error.__cause__ = exc
+            if not self._waiters:
+                self._failure = error
             self._wake(error)
 
     # ---- sending ----
