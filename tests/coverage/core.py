@@ -66,10 +66,11 @@ def measure_aarch64(folder: Path, jobs: int) -> tuple[Outcomes, list[str]]:
 
 
 def reasons() -> list[str]:
-    """Return the lines of the core that are left out, with their reasons."""
+    """Return the lines of C and Python that are left out, with their reasons."""
+    sources = [*CORE.rglob("*.[ch]"), *(ROOT / "wsfast").rglob("*.py")]
     return [
         f"{path.relative_to(ROOT)}:{line}: {reason}"
-        for path in sorted(CORE.rglob("*.[ch]"))
+        for path in sorted(sources)
         for line, reason in gcov.uncounted(path.read_text()).items()
     ]
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 FLAGS = ("--coverage", "-O0", "-g0", "--param=logical-op-non-short-circuit=0")
 
 #: Behind a line whose branches cannot be taken, with the reason.
-UNCOUNTED = re.compile(r"/\* uncounted: (.+?)(?: \*/|$)")
+UNCOUNTED = re.compile(r"(?:/\*|#) uncounted: (.+?)(?: \*/|$)")
 
 
 class Line(NamedTuple):
@@ -53,7 +53,7 @@ def _lines(document: dict[str, Any]) -> Iterator[Line]:
 
 
 def uncounted(text: str) -> dict[int, str]:
-    """Return the lines of a C source that are left out, with the reasons there."""
+    """Return the lines of a source that are left out, with the reasons there."""
     return {
         number: found.group(1)
         for number, line in enumerate(text.splitlines(), 1)

@@ -26,10 +26,11 @@ disable_warnings = no-data-collected, module-not-measured
 [report]
 exclude_also =
     if TYPE_CHECKING:
-    # uncounted: .
     ^ +\\.\\.\\.$
     raise NotImplementedError
     class .*\\(Protocol\\):
+partial_branches =
+    \\# uncounted: .
 """
 
 

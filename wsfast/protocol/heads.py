@@ -182,8 +182,6 @@ class HeadReader:
             if newline == self._line or buffer[newline - 1] != 13:
                 raise _malformed("line feed without carriage return", "bare_lf")
             if newline - 1 == self._line:  # the empty line
-                if self._lines == 0:
-                    raise _malformed("malformed first line", "malformed_start_line")
                 self._check_size(newline + 1, head_limit)
                 self.head = bytes(buffer[: newline + 1])
                 self.rest = bytes(buffer[newline + 1 :])
@@ -276,7 +274,7 @@ def _split_h11(block: bytes, count: int) -> Fields:
         event = connection.next_event()
     except h11.RemoteProtocolError as error:
         raise _RefusedError from error
-    if not isinstance(event, h11.Request):
+    if not isinstance(event, h11.Request):  # uncounted: a whole head gives nothing else
         raise _RefusedError
     fields = [(bytes(name), bytes(value)) for name, value in event.headers]
     return _grouped(fields, count)
@@ -294,7 +292,7 @@ def _grouped(pairs: list[tuple[bytes, bytes]], count: int) -> Fields:
 
 #: What splits a head into fields, by name of the library; the first is used.
 LIBRARIES: Final[dict[str, Callable[[bytes, int], Fields]]] = {}
-if httptools is not None:
+if httptools is not None:  # uncounted: one who tests has it; others have h11
     LIBRARIES["httptools"] = _split_httptools
 LIBRARIES["h11"] = _split_h11
 _library = next(iter(LIBRARIES))

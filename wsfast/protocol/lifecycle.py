@@ -463,16 +463,14 @@ class Lifecycle:
             return
         code = code or failure.code
         ending = self.begin_ending()
-        first = ending.failure is None
-        if first:
-            ending.failure = failure
+        ending.failure = failure  # the first: it ends the connection
         if self.ready_state == _OPEN and code != CloseCode.ABNORMAL_CLOSURE:
             text = str(failure) if reason is None else reason
             text = text.encode()[:123].decode(errors="ignore")
             self._send_close(Close(code, text))
         if isinstance(failure, SlowConsumer):
             failure.sent = ending.sent
-        if first and failure.reason_code != "failed":
+        if failure.reason_code != "failed":
             self.failed(failure, code)
         self._end(True)
 

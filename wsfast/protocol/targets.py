@@ -111,7 +111,7 @@ class Target:
         if url is None:
             return None
         kind = type(self)
-        target = kind(url.partition("#")[0], self.headers, self.user_agent_header)
+        target = kind(url, self.headers, self.user_agent_header)
         if not self.same_origin(target):
             for name in _ELSEWHERE:
                 if way.get(name) is not None:

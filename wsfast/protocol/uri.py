@@ -198,6 +198,8 @@ def redirect_target(uri: str, response: Response) -> str | None:
     else:
         # urljoin knows nothing of ws and wss in some cases; http joins alike.
         target = urllib.parse.urljoin(uri, location)
+        if target[:4].lower() == "http":
+            target = target.partition("#")[0]  # it is for who shows what is there
         if target[: len(_UNIX)].lower() == _UNIX:
             raise SecurityError(f"cannot follow redirect to {target}")
     new = parse_uri(target)
