@@ -17,7 +17,7 @@ SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
 .PHONY: help run test test-c test-py asan asan-core asan-build coverage fuzz leaks \
 	leaks-dbg build lint types format soak docs docs-links bench bench-full bench-docs \
-	bench-smoke guard guard-baseline wheel clean
+	bench-smoke guard guard-baseline wheel wheels-proof clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
 .DEFAULT_GOAL := build
 
@@ -149,6 +149,10 @@ guard-baseline: build ## write down what they take now, for `make guard`
 
 wheel: $(VENV)/.have-dev ## a source distribution and a wheel, in dist/
 	$(PYTHON) -m build
+
+# WHEELS=--help tells what it can leave out.
+wheels-proof: $(VENV)/.have-wheels ## cross-build wheels, audit and test them; takes an hour
+	$(PYTHON) -u -m tests.wheels $(WHEELS)
 
 clean: ## remove what was built, but not $(VENV)
 	rm -rf build dist artifacts *.egg-info

@@ -1,1 +1,6 @@
-"""What wheels there are, and what is run on those of emulated machines."""
+"""
+What wheels there are, and that they work: configuration, a smoke test, a local proof.
+
+``python -m tests.wheels`` cross-builds wheels for Linux, has their tags audited, and
+runs the tests on them; see its ``--help``.
+"""
