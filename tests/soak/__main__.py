@@ -141,7 +141,7 @@ class Soak:
         over, rests = False, 0
         while not over:
             now = time.monotonic()
-            until = now + min(max(end - now, 1.0), self.period_s)
+            until = now + period(end - now, self.period_s)
             self.tell("go")
             while (left := until - time.monotonic()) > 0:
                 time.sleep(min(left, max(1.0, self.period_s / 6)))
@@ -227,6 +227,15 @@ class Soak:
         if self.report_to is not None:
             self.report_to.write_text(json.dumps(report, indent=1) + "\n")
         return report
+
+
+def period(left_s: float, period_s: float) -> float:
+    """
+    Return how long there is traffic before the next rest.
+
+    Past the end, when there have been too few connections, it is a whole period again.
+    """
+    return period_s if left_s <= 0 else min(max(left_s, 1.0), period_s)
 
 
 def main() -> int:

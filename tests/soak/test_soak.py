@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.soak.__main__ import Soak
+from tests.soak.__main__ import Soak, period
 from tests.soak.book import Book, WrongError
 from tests.soak.verdict import judge, slope
 
@@ -23,6 +23,17 @@ def test_some_seconds_of_it() -> None:
     assert report["residents"] == 40
     for samples in report["samples"].values():
         assert sum(sample["rest"] for sample in samples) >= 2
+
+
+def test_periods_are_whole_until_the_end_and_when_connections_are_still_missing():
+    assert [period(left, 60) for left in (100, 60, 20, 0.1, 0, -7)] == [
+        60,
+        60,
+        20,
+        1,
+        60,
+        60,
+    ]
 
 
 def rests(count: int, **grows: float) -> list[dict[str, Any]]:
