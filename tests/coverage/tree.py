@@ -70,4 +70,4 @@ def run_tests(folder: Path, pure: bool, paths: Iterable[str]) -> None:
     if done.returncode not in (0, 1):  # 1: a test failed
         raise SystemExit(f"pytest ended with status {done.returncode}")
     if done.returncode == 1:
-        print("a test failed under the tracer: what it takes is not counted")
+        print("a test failed, measured as it was: what it took up to there counts")
