@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--retries", type=int, default=Options.retries)
     parser.add_argument("--nice", type=int, default=Options.nice)
     parser.add_argument("--noise", type=float, default=Options.noise)
+    parser.add_argument(
+        "--few",
+        type=int,
+        metavar="N",
+        help="at most N connections: to see that it runs",
+    )
     parser.add_argument("--output", type=Path, help="directory for the report")
     parser.add_argument("--quiet", action="store_true")
     parser.add_argument(
@@ -100,6 +106,10 @@ def _chosen(args: argparse.Namespace) -> list[tuple[Case, list[Target]]]:
             for case, names in SETS[args.set].items()
         ]
     cases = [CASES[name] for name in args.cases.split(",") if name] or CASES.values()
+    if args.few is not None:
+        cases = [
+            replace(case, connections=min(case.connections, args.few)) for case in cases
+        ]
     suited = ((case, [t for t in targets if t.suits(case)]) for case in cases)
     return [(case, found) for case, found in suited if found]
 

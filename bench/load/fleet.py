@@ -114,3 +114,9 @@ class Fleet:
         with suppress(OSError):
             Path(f"/proc/{found.pid}/clear_refs").write_text("5")
         return found
+
+    def end(self, target: Target, *more: str) -> None:
+        """End a server that failed in a case: the next one has another."""
+        found = self._running.pop((target.name, *more), None)
+        if found is not None:
+            found.process.kill()

@@ -297,6 +297,7 @@ def run_case(
                     sample, rejected = judged(judge_as, options, measure, until)
                 except (RuntimeError, subprocess.TimeoutExpired) as error:
                     result.failed[target.name] = str(error)
+                    fleet.end(target, *server_options(case))
                     alive.remove((target, measure))
                     result.samples.pop(target.name, None)
                     continue
