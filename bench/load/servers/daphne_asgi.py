@@ -38,6 +38,8 @@ def main() -> None:
         signal_handlers=False,
         ping_interval=10_000,
         websocket_timeout=-1,
+        websocket_max_message_size=0,
+        websocket_max_frame_size=0,
         ready_callable=lambda: say_ready(sock),
         verbosity=0,
     ).run()
