@@ -317,7 +317,7 @@ _CLIENTS = [
         "websockets_sync",
         "websockets",
         waits=True,
-        # Two threads use one SSLSocket: a round in four did not end.
+        # One of four runs of the case did not end; why was not found out.
         cannot=frozenset({"tls"}),
     ),
 ]
