@@ -105,3 +105,27 @@ async def test_what_the_application_does_is_logged_by_itself(
     peer.send_texts("go")
     await peer.rest()
     assert log.messages == ["connection handler failed"]
+
+
+async def test_an_answer_to_what_comes_while_closing_is_no_failure(
+    wire: Wires, log: pytest.LogCaptureFixture
+):
+    raised = []
+
+    class Echo(Listener):
+        def on_message(self, ws: Any, message: Any) -> None:
+            try:
+                ws.send(message)
+            except ConnectionClosed as exc:
+                raised.append(exc)
+                raise
+
+    ws, peer = await wire(Echo())
+    ws.close(1001)
+    peer.send_texts("one", "two")
+    await until(lambda: len(raised) == 2)
+    peer.send(peer.frame(CLOSE, (1001).to_bytes(2, "big")))
+    await peer.rest()
+    peer.close()
+    await ws.wait_closed()
+    assert (ws.close_code, log.messages) == (1001, [])

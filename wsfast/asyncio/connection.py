@@ -16,7 +16,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
 
 from .. import engine
-from ..exceptions import ConcurrencyError
+from ..exceptions import ConcurrencyError, ConnectionClosed
 from ..protocol.extension_frames import extensions_of
 from ..protocol.http import Request
 from .outbound import Extras, Outbound
@@ -169,7 +169,13 @@ class Connection(Outbound):
             self.handler_failed(exc)
 
     def handler_failed(self, exc: BaseException) -> None:
-        """Close the connection because the application's code raised (1011)."""
+        """
+        Close the connection because the application's code raised (1011).
+
+        To send while the connection ends is no failure: its end goes on as it was.
+        """
+        if isinstance(exc, ConnectionClosed) and self.ready_state != _OPEN:
+            return
         self.logger.error("connection handler failed", exc_info=exc)
         self.fail(1011)
 
