@@ -20,7 +20,7 @@ from ..exceptions import (
     ProtocolError,
     WebSocketException,
 )
-from ..protocol.closing import OK_CLOSE_CODES, Close, State
+from ..protocol.closing import OK_CLOSE_CODES, Close, CloseCode, State
 from ._client_frames import broken_frame, is_prelude, parse_close
 
 if TYPE_CHECKING:
@@ -254,8 +254,11 @@ class ClientConnection:
         if self.ready_state == _CLOSED:
             return
         self._cause = self._cause or cause
-        self._was_lost = self.close_sent is None  # we have not ended it
-        self._failed = self._was_lost and rcvd is None
+        # A WebSocket that broke a rule was ended with its code, as any transport is;
+        # of one that was cut, or that answers no pings (1011), nobody has ended it.
+        broken = sent is not None and sent.code != CloseCode.INTERNAL_ERROR
+        self._was_lost = self.close_sent is None and not broken
+        self._failed = self.close_sent is None and rcvd is None
         if cause is not None and not isinstance(cause, ConnectionClosed):
             kind = type(cause).__name__
             self.logger.info("%s was lost: %s: %s", self.url, kind, cause)
