@@ -227,7 +227,7 @@ async def test_server_cuts_the_connection(name: str):
 )
 async def test_falls_back(node: Node, prefix: str, timeout: float, wanted: str):
     all_three = ("websocket", "xhr-streaming", "xhr-polling")
-    options = {"transport_timeout": timeout, "server": "123"}
+    options = {"transport_timeout": timeout, "server": "falling"}
     async with node.connect(prefix, *all_three, **options) as ws:
         # A machine that is busy may fall back further than it has to.
         found = all_three.index(ws.transport)
@@ -238,7 +238,7 @@ async def test_falls_back(node: Node, prefix: str, timeout: float, wanted: str):
         assert await soon(ws.recv()) == "hi"
         await ws.send(f"!note {ws.session_id}")
         await node.event(event="note", word=ws.session_id)
-    tried = {u.split("/")[3] for u in node.requests(prefix) if "/123/" in u}
+    tried = {u.split("/")[3] for u in node.requests(prefix) if "/falling/" in u}
     assert len(tried) == found + 1 - (prefix == "/polite")
     assert ws.session_id in tried
 
