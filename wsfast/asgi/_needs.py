@@ -32,18 +32,18 @@ def need(user: str, distribution: str, first: str, below: str = "") -> Iterator[
 
     """
     wanted = f"{distribution}>={first}" + (f",<{below}" if below else "")
-    todo = f"install one by: python -m pip install '{wanted}'"
+    advice = f"install one by: python -m pip install '{wanted}'"
     try:
         version = metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        text = f"{user} needs {distribution}, which is not installed; {todo}"
+        text = f"{user} needs {distribution}, which is not installed; {advice}"
         raise ModuleNotFoundError(text, name=distribution) from None
     known = _release(version) >= _release(first)
     if not known or (below and _release(version) >= _release(below)):
-        text = f"{user} is for {wanted}, and {version} is installed; {todo}"
+        text = f"{user} is for {wanted}, and {version} is installed; {advice}"
         raise ImportError(text, name=distribution)
     try:
         yield
     except ImportError as exc:
-        text = f"{user} cannot import {distribution} {version}: {exc}; {todo}"
+        text = f"{user} cannot import {distribution} {version}: {exc}; {advice}"
         raise ImportError(text, name=distribution) from exc
