@@ -15,7 +15,7 @@ SMOKE_CASES = echo64,fragments-1k,deflate-1k,tls64,broadcast,room200,storm,memor
 SMOKE_SERVERS = floor,wsfast,wsfast-callback,floor-broadcast,wsfast-broadcast,room-floor,socketio-wsfast
 SMOKE_CLIENTS = client-floor,client-wsfast,client-wsfast-callback
 
-.PHONY: help run test test-c test-py asan asan-core asan-build coverage fuzz leaks \
+.PHONY: help run test test-c test-py asan asan-core asan-build coverage fuzz fuzz-asan leaks \
 	leaks-dbg build lint types format soak docs docs-links bench bench-full bench-docs \
 	bench-smoke guard guard-baseline wheel wheels-proof clean
 .NOTPARALLEL: # one pip at a time; compiling is parallel inside setup.py
@@ -78,6 +78,16 @@ coverage: build $(VENV)/.have-test ## PARTS="core protocol": which branches do t
 fuzz: build $(VENV)/.have-test ## MINUTES=n for each target; see tests/fuzz
 	$(MAKE) -C tests/fuzz fuzz MINUTES=$(or $(MINUTES),1)
 	$(PYTHON) -m tests.fuzz --minutes $(or $(MINUTES),1)
+
+# atheris has the runtimes of libFuzzer and ASan in one, for clang's instrumentation.
+FUZZ_ASAN = build/fuzz-asan
+fuzz-asan: build $(VENV)/.have-fuzz ## MINUTES=n each: atheris, the extension under ASan
+	CC=clang LDSHARED="clang -shared" $(MAKE) -s asan-build ASAN=$(FUZZ_ASAN) \
+		ASAN_KINDS=-fsanitize=address,fuzzer-no-link
+	cd $(FUZZ_ASAN) && runtimes=$$($(abspath $(PYTHON)) -c \
+		'import atheris; print(atheris.path() + "/asan_with_fuzzer.so")') && \
+		LD_PRELOAD=$$runtimes ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0 PYTHONPATH=. \
+		$(abspath $(PYTHON)) -m tests.fuzz --atheris --minutes $(or $(MINUTES),1) $(TARGETS)
 
 soak: build $(VENV)/.have-bench ## MINUTES=n of mixed traffic: is anything lost or kept?
 	$(PYTHON) -m tests.soak --minutes $(or $(MINUTES),60) --output artifacts/soak; \
