@@ -79,6 +79,21 @@ def _sanitizers(compiler: str) -> Callable[[], str | None]:
     return find
 
 
+@cache
+def _libraries() -> str | None:
+    """Return the C compiler, if it finds what the load benchmark is linked with."""
+    path = shutil.which(os.environ.get("CC", "cc"))
+    if path is None:
+        return None
+    includes = b"#include <openssl/ssl.h>\n#include <zlib.h>\n"
+    done = subprocess.run(
+        [path, "-x", "c", "-", "-o", os.devnull, "-lssl", "-lcrypto", "-lz"],
+        input=includes + b"int main(void) { return 0; }",
+        capture_output=True,
+    )
+    return path if done.returncode == 0 else None
+
+
 def _cross(triple: str, machine: str) -> Callable[[], str | None]:
     """Return a finder of a cross compiler, its C library and an emulator."""
 
@@ -184,6 +199,9 @@ TOOLS = {
     "python2.7": Tool("the Autobahn suite", "a CPython 2.7", cache(_python27)),
     "tinyproxy": Tool(
         "clients through an HTTP proxy", "tinyproxy", _program("tinyproxy")
+    ),
+    "libssl-dev": Tool(
+        "the load benchmark's client", "gcc libssl-dev zlib1g-dev", _libraries
     ),
     "openssl": Tool(
         "TLS with new keys and renegotiation", "openssl", _program("openssl")

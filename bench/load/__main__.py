@@ -98,19 +98,21 @@ def _targets(names: str, definitions: list[str]) -> list[Target]:
 
 def _chosen(args: argparse.Namespace) -> list[tuple[Case, list[Target]]]:
     """Return the cases, and what is measured in each."""
+
+    def few(case: Case) -> Case:
+        if args.few is None:
+            return case
+        return replace(case, connections=min(case.connections, args.few))
+
     targets = _targets(args.servers, args.extra)
     if args.set:
         by_name = {target.name: target for target in targets}
         return [
-            (CASES[case], [by_name[name] for name in names if name in by_name])
+            (few(CASES[case]), [by_name[name] for name in names if name in by_name])
             for case, names in SETS[args.set].items()
         ]
     cases = [CASES[name] for name in args.cases.split(",") if name] or CASES.values()
-    if args.few is not None:
-        cases = [
-            replace(case, connections=min(case.connections, args.few)) for case in cases
-        ]
-    suited = ((case, [t for t in targets if t.suits(case)]) for case in cases)
+    suited = ((few(c), [t for t in targets if t.suits(c)]) for c in cases)
     return [(case, found) for case, found in suited if found]
 
 

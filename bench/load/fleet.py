@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from bench.load.targets import Target
 
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT_S = 20
+START_TIMEOUT_S, END_TIMEOUT_S = 60, 20
 
 
 @dataclass
@@ -21,7 +24,7 @@ class Running:
     """A server that listens."""
 
     target: Target
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[bytes]
     port: int
     pid: int
 
@@ -42,38 +45,49 @@ def priority(nice: int) -> Callable[[], None]:
 @contextmanager
 def server(target: Target, core: int, nice: int = 0, *more: str) -> Iterator[Running]:
     """Start a server, wait until it listens; it ends when its standard input does."""
-    said = tempfile.TemporaryFile()  # noqa: SIM115
+    told, said = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
     process = subprocess.Popen(
         [*target.command, "--core", str(core), *more],
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=told,  # a file is never full: Granian tells of connections that end
         stderr=said,
-        text=True,
         cwd=ROOT,
         start_new_session=True,
         preexec_fn=priority(nice),
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
     try:
-        words: list[str] = []
-        for line in process.stdout:  # Granian says something else first
-            if line.startswith("port "):
-                words = line.split()
-                break
-        if len(words) < 4:
-            said.seek(0)
-            lines = said.read().decode().strip().splitlines() or ["no output"]
-            raise RuntimeError(f"did not start: {lines[-1]}")
-        yield Running(target, process, int(words[1]), int(words[3]))
+        until = time.monotonic() + START_TIMEOUT_S
+        while (words := _ready(told)) is None:
+            if process.poll() is not None:
+                raise RuntimeError(f"did not start: {_last_line(said)}")
+            if time.monotonic() > until:
+                raise RuntimeError(f"did not listen in {START_TIMEOUT_S} s")
+            time.sleep(0.005)
+        yield Running(target, process, *words)
     finally:
         process.stdin.close()
         try:
-            process.wait(START_TIMEOUT_S)
+            process.wait(END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        process.stdout.close()
+        told.close()
         said.close()
+
+
+def _ready(told: IO[bytes]) -> tuple[int, int] | None:
+    """Return the port and the process that a server told of, among other things."""
+    found = re.search(
+        rb"^port (\d+) pid (\d+)\n", os.pread(told.fileno(), 1 << 16, 0), re.MULTILINE
+    )
+    return found and (int(found[1]), int(found[2]))
+
+
+def _last_line(said: IO[bytes]) -> str:
+    said.seek(0)
+    lines = said.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no output"
 
 
 class Fleet:
