@@ -208,8 +208,12 @@ async def test_sync_client(place, way):
 
 async def test_sync_client_without_a_server(unused_tcp_port):
     def talk():
-        with pytest.raises(OSError):
-            SyncClient(f"http://127.0.0.1:{unused_tcp_port}", Peer).__enter__()
+        client = SyncClient(f"http://127.0.0.1:{unused_tcp_port}", Peer)
+        before = set(threading.enumerate())
+        for attempt in (client.__enter__, client.open):
+            with pytest.raises(OSError):
+                attempt()
+            assert set(threading.enumerate()) <= before
 
     await asyncio.to_thread(talk)
 

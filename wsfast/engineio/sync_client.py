@@ -91,7 +91,12 @@ class SyncClient:
             if self._socket is None or self._socket.state == "closed":
                 self._socket = await self._connect
 
-        self._run(opened())
+        try:
+            self._run(opened())
+        except BaseException:
+            if self.state == "closed":  # nobody closes what was never open
+                self.close()
+            raise
 
     def close(self) -> None:
         """End the session behind what was sent, and wait for the end."""
@@ -136,11 +141,7 @@ class SyncClient:
             return True
 
     def __enter__(self) -> SyncClient:
-        try:
-            self.open()
-        except BaseException:
-            self.close()
-            raise
+        self.open()
         return self
 
     def __exit__(
