@@ -103,6 +103,18 @@ def test_silence_is_the_end():
     assert end.check_time(due + 100) == 0
 
 
+def test_pings_that_follow_do_not_put_the_end_off():
+    end = Clocked(ping_interval=2, ping_timeout=10)
+    due, _ = first_ping(end)
+    now = due
+    while (now := end.check_time(now)) < due + 10:
+        assert end.state is State.OPEN
+    assert now == due + 10
+    assert {opcode for opcode, _ in sent(end)} == {PING}
+    end.check_time(now)
+    assert end.failure.reason_code == "keepalive_ping_timeout"
+
+
 def test_silence_does_not_count_while_we_do_not_listen():
     end = Clocked(ping_interval=20, ping_timeout=5)
     due, _ = first_ping(end)
