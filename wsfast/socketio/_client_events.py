@@ -38,9 +38,12 @@ class Queued:
 
 
 def told(
-    callback: Callable[..., Any] | None, event: str, future: asyncio.Future[Any]
+    callback: Callable[..., Any] | None,
+    event: str,
+    call: Callable[..., None],
+    future: asyncio.Future[Any],
 ) -> None:
-    """Hand the reply to an event with retries to its callback."""
+    """Hand the reply to an event with retries to its callback, by `call`."""
     if future.cancelled():
         return
     exc = future.exception()
@@ -49,8 +52,8 @@ def told(
     elif callback is not None:
         result = future.result()
         if type(result) is tuple:
-            callback(*result)
+            call(callback, *result)
         elif result is None:
-            callback()
+            call(callback)
         else:
-            callback(result)
+            call(callback, result)

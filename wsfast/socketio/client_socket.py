@@ -246,7 +246,8 @@ class ClientSocket(Anything):
         packet = event_packet(self.name, event, args)
         if self.retries is not None and not volatile:
             future = self._enqueue(packet, compress)
-            future.add_done_callback(partial(told, callback, event))
+            call = self.manager.tasks.call
+            future.add_done_callback(partial(told, callback, event, call))
             return DONE
         if callback is None:
             return self._emit(packet, volatile, compress)
