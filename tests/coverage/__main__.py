@@ -3,15 +3,18 @@
 
 Parts: ``core`` (csrc), ``neon`` (its kernels for AArch64, emulated), ``protocol``,
 ``pure`` (what is compiled, uncompiled), ``modules`` (Cython, and all else of Python);
-without any, all of them. Prints the figures, writes them with each outcome that was not
-taken to ``artifacts/coverage/``, and fails if a group fell below ``reached.json``.
-``--update`` writes that file, for groups that were measured as a whole.
+without any, all of them. Prints the figures, and which files have most left; writes
+them with each outcome that was not taken to ``artifacts/coverage/``, and fails if a
+group fell below ``reached.json``. ``--update`` writes that file, for groups that were
+measured as a whole. All parts take long: ``--kept`` takes those that are not named from
+the last run of each, as long as the sources are what they were.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import hashlib
 import json
 import os
 import sys
@@ -23,6 +26,7 @@ from tests.coverage.outcomes import (
     ALL,
     GROUPS,
     Figure,
+    Outcome,
     Outcomes,
     by_file,
     fallen,
@@ -35,6 +39,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "coverage"
 OUTPUT = ROOT / "artifacts" / "coverage"
 REACHED = Path(__file__).with_name("reached.json")
+
+#: How many files are printed; the report has all.
+WORST = 10
 
 #: What runs without extension modules, and on them; programs that tests start count.
 PROTOCOL = ("tests/protocol",)
@@ -81,7 +88,7 @@ def _pure(jobs: int, paths: list[str]) -> tuple[Outcomes, list[str]]:
     folder = BUILD / "pure"
     tree.copy(folder)
     tree.run_tests(folder, True, paths or PURE)
-    return python.read(folder), []
+    return python.read(folder), tree.blind()
 
 
 def _compiled(jobs: int, paths: list[str]) -> tuple[Outcomes, list[str]]:
@@ -91,7 +98,7 @@ def _compiled(jobs: int, paths: list[str]) -> tuple[Outcomes, list[str]]:
     tree.run_tests(folder, False, paths or MODULES)
     compiled = _modules()
     uncompiled = python.without(python.read(folder), compiled.values())
-    return merge([uncompiled, cython.read(folder, compiled)]), []
+    return merge([uncompiled, cython.read(folder, compiled)]), tree.blind()
 
 
 MEASURES: dict[str, Callable[[int, list[str]], tuple[Outcomes, list[str]]]] = {
@@ -110,22 +117,31 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--paths", nargs="+", default=[], help="tests, of one part")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--update", action="store_true", help="write reached.json")
+    parser.add_argument("--kept", action="store_true", help="see above")
     options = parser.parse_args(arguments)
-    parts = options.parts or list(PARTS)
+    parts = options.parts or ([] if options.kept else list(PARTS))
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     found, left_out = [], []
-    for part in parts:
-        outcomes, missing = MEASURES[part](options.jobs, options.paths)
-        found.append(outcomes)
-        left_out += missing
+    for part in PARTS:
+        if part in parts:
+            now = MEASURES[part](options.jobs, options.paths)
+            if not options.paths:
+                _keep(part, *now)
+        elif options.kept:
+            now = _kept(part)
+            parts.append(part)
+        else:
+            continue
+        found.append(now[0])
+        left_out += now[1]
     outcomes = merge(found)
-    now = figures(outcomes)
-    _report(outcomes, now, left_out)
+    reached = figures(outcomes)
+    _report(outcomes, reached, left_out)
     whole = set().union(*(PARTS[part] for part in parts))
     if set(parts) == set(PARTS):
         whole |= {*GROUPS, ALL}
-    judged = {group: now[group] for group in whole if not options.paths}
+    judged = {group: reached[group] for group in whole if not options.paths}
     if options.update:
         _update(judged)
         return 0
@@ -134,12 +150,39 @@ def main(arguments: list[str]) -> int:
     return 1 if lines else 0
 
 
+def _sources() -> str:
+    """Return a digest of all that is measured."""
+    digest = hashlib.sha256()
+    for folder in ("csrc", "wsfast"):
+        for path in sorted((ROOT / folder).rglob("*.[chp]*")):
+            if path.suffix in {".h", ".py", ".pyx"} or folder == "csrc":
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _keep(part: str, outcomes: Outcomes, left_out: list[str]) -> None:
+    rows = [[*outcome, taken] for outcome, taken in outcomes.items()]
+    document = {"sources": _sources(), "left out": left_out, "outcomes": rows}
+    (BUILD / f"{part}.json").write_text(json.dumps(document))
+
+
+def _kept(part: str) -> tuple[Outcomes, list[str]]:
+    path = BUILD / f"{part}.json"
+    document = json.loads(path.read_text()) if path.exists() else {}
+    if document.get("sources") != _sources():
+        raise SystemExit(f"{part} was not measured since the sources changed")
+    rows = document["outcomes"]
+    return {Outcome(*row): taken for *row, taken in rows}, document["left out"]
+
+
 def _report(outcomes: Outcomes, now: dict[str, Figure], left_out: list[str]) -> None:
     lines = [f"{group:9}{figure}" for group, figure in now.items()]
     lines += [f"left out: {line}" for line in left_out]
+    files = list(by_file(outcomes))
+    worst = sorted(files, key=lambda one: one[1].taken - one[1].total)[:WORST]
+    lines += ["", "Most left:", *(f"{figure}  {name}" for name, figure in worst)]
     print("\n".join(lines))
-    lines += ["", "Files:"]
-    lines += [f"{figure}  {name}" for name, figure in by_file(outcomes)]
+    lines += ["", "Files:", *(f"{figure}  {name}" for name, figure in files)]
     lines += ["", "Uncounted, with the reason that the line gives:", *core.reasons()]
     lines += ["", "Not taken:"]
     lines += [

@@ -66,8 +66,9 @@ def measure_aarch64(folder: Path, jobs: int) -> tuple[Outcomes, list[str]]:
 
 
 def reasons() -> list[str]:
-    """Return the lines of C and Python that are left out, with their reasons."""
-    sources = [*CORE.rglob("*.[ch]"), *(ROOT / "wsfast").rglob("*.py")]
+    """Return the lines that are left out, with their reasons."""
+    sources = [*CORE.rglob("*.[ch]"), *(ROOT / "wsfast").rglob("*.py*")]
+    sources = [path for path in sources if path.suffix in {".c", ".h", ".py", ".pyx"}]
     return [
         f"{path.relative_to(ROOT)}:{line}: {reason}"
         for path in sorted(sources)

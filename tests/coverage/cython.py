@@ -3,7 +3,8 @@ Branches of the .pyx sources, found in the C that Cython makes of them.
 
 Cython names in a comment the line that the following C was made of, and tests a
 condition of the source by itself: ``if (__pyx_t_1) {``. What it adds, tests something
-else: a pointer for NULL, a count of references, an argument.
+else: a pointer for NULL, a count of references, an argument. Whether an exception is
+the one that ``except`` names is no branch here, as it is none in Python.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.coverage import gcov
+from tests.coverage import gcov, tree
 from tests.coverage.outcomes import Outcome, Outcomes
 
 _SOURCE = re.compile(r'^ *\/\* "(wsfast/[^"]+\.(?:pyx|pxd))":(\d+)$')
@@ -25,6 +26,9 @@ _CONDITION = re.compile(
     r"|^ *switch \(.*\) \{$"
 )
 _NOT_OF_SOURCE = re.compile(r"__pyx_nargs|NARGS|_GetVtable|resume_label")
+_ONE_WAY = re.compile(
+    "|".join([r"^ *except\b", *tree.PLATFORMS, gcov.UNCOUNTED.pattern])
+)
 _END = "/* --- Runtime support code ---"
 
 
@@ -64,15 +68,24 @@ def read(folder: Path, modules: Mapping[str, str]) -> Outcomes:
         modules: Module to source, as in ``setup.py``.
 
     """
-    outcomes: Outcomes = {}
+    found: Outcomes = {}
     for source in modules.values():
         if source.endswith(".pyx"):
             made = Path(source).with_suffix(".c")
-            found = conditions((folder / made).read_text())
+            places = conditions((folder / made).read_text())
             for line in gcov.read("gcov", folder, _notes(folder, made)):
-                if line.file == str(made) and line.line in found:
-                    outcomes.update(_of_line(found[line.line], line.counts))
-    return outcomes
+                if line.file == str(made) and line.line in places:
+                    found.update(_of_line(places[line.line], line.counts))
+    one_way = {file: _one_way(folder / file) for file in {one.file for one in found}}
+    return {
+        one: taken for one, taken in found.items() if one.line not in one_way[one.file]
+    }
+
+
+def _one_way(source: Path) -> set[int]:
+    """Return the lines that do not count."""
+    lines = source.read_text().splitlines()
+    return {number for number, text in enumerate(lines, 1) if _ONE_WAY.search(text)}
 
 
 def _notes(folder: Path, made: Path) -> Path:

@@ -29,7 +29,7 @@ def test_a_jump_that_was_not_taken(tmp_path):
     (package / "__init__.py").write_text("")
     (package / "program.py").write_text(PROGRAM)
     data = tmp_path / ".coverage"
-    (tmp_path / ".coveragerc").write_text(tree.CONFIG.format(data=data))
+    (tmp_path / ".coveragerc").write_text(tree.config(data))
     command = [sys.executable, "-m", "coverage", "run", "-m", "wsfast.program"]
     subprocess.run(command, cwd=tmp_path, check=True)
 

@@ -27,11 +27,23 @@ disable_warnings = no-data-collected, module-not-measured
 exclude_also =
     if TYPE_CHECKING:
     ^ +\\.\\.\\.$
+    @(abc\\.)?abstractmethod
     raise NotImplementedError
+    raise AssertionError
     class .*\\(Protocol\\):
+    if __name__ == "__main__":
 partial_branches =
     \\# uncounted: .
+{platforms}
 """
+
+#: Lines that ask for the platform, or for the version of Python: on one machine they go
+#: one way only.
+PLATFORMS = (
+    r"if .*\bsys\.(version_info|platform)\b",
+    r"if .*\bos\.name\b",
+    r"if .*\bhasattr\((os|select|signal), ",
+)
 
 
 def copy(folder: Path) -> None:
@@ -44,7 +56,19 @@ def copy(folder: Path) -> None:
         if (ROOT / name).is_file():  # not one that was deleted
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
-    (folder / ".coveragerc").write_text(CONFIG.format(data=folder / ".coverage"))
+    (folder / ".coveragerc").write_text(config(folder / ".coverage"))
+
+
+def blind() -> list[str]:
+    """Return a line about what this interpreter does not see, or nothing."""
+    if sys.version_info >= (3, 12):
+        return []
+    return ["lines behind an exception thrown into a coroutine: not before Python 3.12"]
+
+
+def config(data: Path) -> str:
+    """Return what coverage.py is told; it writes to this file."""
+    return CONFIG.format(data=data, platforms="\n".join(f"    {p}" for p in PLATFORMS))
 
 
 def build(folder: Path, jobs: int) -> None:
