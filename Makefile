@@ -42,7 +42,7 @@ ASAN = build/asan
 ASAN_KINDS = -fsanitize=address,undefined -fno-sanitize-recover=undefined
 ASAN_FLAGS = $(ASAN_KINDS) -fno-omit-frame-pointer -O1 -g1
 ASAN_TESTS = $(addprefix tests/,engine protocol asyncio sync hub sockjs engineio \
-	socketio eventsource asgi attach faults isolated)
+	socketio eventsource asgi attach faults isolated fuzz)
 
 # Of what is compiled, where memory is handled: the engine, the reactor with TLS, the
 # socket for threads, compression.

@@ -11,6 +11,7 @@ import pytest
 
 from tests.faults.rawpeer import TEXT, opened
 from tests.support.process import Host, Served
+from tests.support.sanitizer import measured
 from tests.support.targets import REACTOR, Target, chosen
 
 TARGET = chosen()
@@ -55,7 +56,7 @@ def host(shared_host: Host) -> Iterator[Host]:
 @pytest.fixture
 def fresh(path: str) -> Iterator[Host]:
     """Return a process of the test's own, for measuring."""
-    host = Host(TARGET, path, loop_of(path))
+    host = Host(TARGET, path, loop_of(path), **measured())
     yield host
     host.stop()
     assert not host.tracebacks(), "\n".join(host.log)
