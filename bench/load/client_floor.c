@@ -168,6 +168,21 @@ static void run(int epfd, double seconds)
     }
 }
 
+/* The most memory that this program has had. */
+static double peak_mib(void)
+{
+    FILE *f = fopen("/proc/self/status", "r");
+    char line[256];
+    double kib = 0;
+
+    while (f != NULL && fgets(line, sizeof line, f) != NULL)
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            kib = atof(line + 6);
+    if (f != NULL)
+        fclose(f);
+    return kib / 1024;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -246,8 +261,8 @@ int main(int argc, char **argv)
     begin = wire_now_ns() - begin;
     wait = wire_wait_ns(0) - wait;
     printf("{\"messages\": %llu, \"wall_s\": %.6f, \"client_cpu_s\": %.9f, "
-           "\"client_wait_s\": %.9f}\n",
+           "\"client_wait_s\": %.9f, \"peak_mib\": %.3f}\n",
            (unsigned long long)(messages - count), (double)begin / 1e9,
-           (double)cpu / 1e9, (double)wait / 1e9);
+           (double)cpu / 1e9, (double)wait / 1e9, peak_mib());
     return 0;
 }

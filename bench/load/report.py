@@ -11,6 +11,8 @@ from bench.load.summary import Row, summarise
 from bench.load.targets import Target
 
 LATENCIES = {"p50": "p50 us", "p99": "p99 us", "p999": "p99.9 us"}
+#: kinds of cases in which the load client is C, and takes the time of each message
+WITH_LATENCY = ("echo", "broadcast", "storm")
 
 
 def _spread(pair: tuple[float, float] | None, digits: int = 2) -> str:
@@ -38,7 +40,7 @@ def _cells(result: Result, row: Row, titles: Mapping[str, str]) -> list[str]:
     cells.append(_spread(row.ratio_spread))
     if result.case.kind != "memory":
         cells.append(f"{row.rate:,.0f}")
-    if result.case.kind in ("echo", "broadcast"):
+    if result.case.kind in WITH_LATENCY:
         cells += [f"{row.latency_us[key]:.0f}" for key in LATENCIES]
     if row.peak_mib is not None:
         cells.append(f"{row.peak_mib:.0f}")
@@ -50,7 +52,7 @@ def _table(result: Result, rows: Sequence[Row], titles: Mapping[str, str]) -> li
     head = ["", _unit(result), f"ratio to {reference}", "spread"]
     if result.case.kind != "memory":
         head.append("per second")
-    if result.case.kind in ("echo", "broadcast"):
+    if result.case.kind in WITH_LATENCY:
         head += list(LATENCIES.values())
     if any(row.peak_mib is not None for row in rows):
         head.append("peak MiB")

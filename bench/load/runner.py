@@ -159,6 +159,7 @@ def measure_client(
         rate=found["messages"] / wall,
         busy=(found["client_cpu_s"] + found["client_wait_s"]) / wall,
         noise=max(found["client_wait_s"], waited) / wall,
+        extra={"peak_mib": found["peak_mib"]},
     )
 
 

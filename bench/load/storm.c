@@ -23,6 +23,7 @@ typedef struct slot {
     int fd;
     bool greeted; /* the request is sent */
     bool open;    /* the response has come, the Close frame is sent */
+    uint64_t begun;
 } slot;
 
 /* FIN and Close, masked with zeroes, code 1000. */
@@ -30,6 +31,8 @@ static const uint8_t close_frame[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8};
 
 static int epfd;
 static uint64_t handshakes;
+static hist latency;
+static bool measuring;
 
 static void slot_open(slot *s)
 {
@@ -37,6 +40,7 @@ static void slot_open(slot *s)
     struct epoll_event e = {.events = EPOLLOUT, .data.ptr = s};
 
     s->greeted = s->open = false;
+    s->begun = wire_now_ns();
     s->fd = wire_connect(opt.host, opt.port, source++, true);
     if (epoll_ctl(epfd, EPOLL_CTL_ADD, s->fd, &e) != 0)
         wire_die("epoll_ctl");
@@ -72,6 +76,8 @@ static void slot_ready(slot *s)
         return;
     close(s->fd); /* leaves the epoll set with it */
     handshakes++;
+    if (measuring)
+        hist_add(&latency, wire_now_ns() - s->begun);
     slot_open(s);
 }
 
@@ -100,8 +106,9 @@ void load_storm(void)
         slot_open(&slots[i]);
     run(opt.warmup_s);
 
+    measuring = true;
     count = handshakes;
     load_begin();
     run(opt.seconds);
-    load_report((double)(handshakes - count), NULL);
+    load_report((double)(handshakes - count), &latency);
 }

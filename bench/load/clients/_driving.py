@@ -47,6 +47,15 @@ def waited_s() -> float:
         return 0.0
 
 
+def peak_mib() -> float:
+    """Return the most memory that this program has had."""
+    # getrusage() has that of the process from before it became this program, too
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
 async def _run(open_one: Open, drive: Drive, warmup_s: float, seconds: float) -> None:
     ready = [asyncio.ensure_future(open_one(drive)) for _ in range(drive.connections)]
     # an event would cost each message a look at it
@@ -62,6 +71,7 @@ async def _run(open_one: Open, drive: Drive, warmup_s: float, seconds: float) ->
         "wall_s": wall,
         "client_cpu_s": cpu,
         "client_wait_s": waited_s() - waited,
+        "peak_mib": peak_mib(),
     }
     for task in ready:
         if task.done():

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable
 
-from bench.load.clients._driving import Drive, arguments_of, waited_s
+from bench.load.clients._driving import Drive, arguments_of, peak_mib, waited_s
 
 #: opens one connection; what it returns does one round trip
 Open = Callable[[Drive], Callable[[], None]]
@@ -34,6 +34,7 @@ def main(open_one: Open) -> None:
         "wall_s": wall,
         "client_cpu_s": cpu,
         "client_wait_s": waited_s() - waited,
+        "peak_mib": peak_mib(),
     }
     print(json.dumps(found), flush=True)
     os._exit(0)

@@ -38,6 +38,7 @@ async def serve(sock: socket.socket) -> object:
         socketio.ASGIApp(sio),
         ws=WS[args.mode],
         ws_per_message_deflate=False,
+        ws_ping_interval=None,
         lifespan="off",
         log_level="warning",
         backlog=4096,
