@@ -51,7 +51,10 @@ async def answer(server: Server, exchange: Exchange) -> None:
         if socket is None:
             await server.allow(request)
             socket = server.open_session(request)
-            await _poll(exchange, socket, first=True)
+            if socket.state == "closed":  # its listener has failed
+                await exchange.respond(500, fields=cross_origin(exchange, server.cors))
+            else:
+                await _poll(exchange, socket, first=True)
         elif exchange.method == "GET":
             await _poll(exchange, socket)
         elif exchange.method == "POST":

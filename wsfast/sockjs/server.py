@@ -192,7 +192,11 @@ class SockJS:
         return [*self._polled.values(), *self._sockets]
 
     async def close(self) -> None:
-        """End all sessions, with code 1001, and wait for their handlers."""
+        """
+        End all sessions, with code 1001; cancel the handlers of those over HTTP.
+
+        A WebSocket's handler is in the task of whoever serves it.
+        """
         self.end_sessions()
         tasks = [*self._tasks]
         for task in tasks:
