@@ -106,6 +106,17 @@ async def test_nodes_meet(nodes):
     await know_each_other(a, b, c)
 
 
+async def test_a_node_starts_once(nodes):
+    a = await nodes.add("a")
+    with pytest.raises(RuntimeError, match="it has been started"):
+        await a.start()
+    await a.close()
+    await a.close()
+    await a.start()  # and may come again
+    b = await nodes.add("b")
+    await know_each_other(a, b)
+
+
 async def test_node_says_that_it_goes(nodes):
     a, b = await nodes.add("a"), await nodes.add("b")
     await know_each_other(a, b)

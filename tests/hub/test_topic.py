@@ -155,6 +155,23 @@ def test_l6_latest_is_not_for_one_who_has_left(hub, how):
     assert slow.seen == []
 
 
+@pytest.mark.parametrize("policy", ["skip", "latest"])
+def test_who_has_gone_without_a_word_is_no_member(hub, policy):
+    gone = Fake()
+    topic = hub.topic("x", policy=policy)
+    topic.subscribe(gone)
+    if policy == "latest":
+        gone.full = True
+        topic.publish("1")
+        gone.gone = True
+        gone.drain()
+    else:
+        gone.gone = True
+        assert topic.publish("1") == 0
+    assert gone not in topic
+    assert hub.topics_of(gone) == []
+
+
 def test_l6_close(hub, caplog):
     caplog.set_level(logging.INFO, "wsfast.hub")
     slow = Fake()
@@ -447,3 +464,12 @@ async def test_one_frame_and_one_compression_for_all(hub, monkeypatch):
         for client in plain + deflating:
             assert await client.recv() == "x" * 1000
     assert (len(frames), len(compressed)) == (2, 1)
+
+
+async def test_a_hub_by_itself_starts_and_ends():
+    async with Hub() as hub:
+        await hub.synced()
+        topic, member = hub.topic("x"), Fake()
+        topic.subscribe(member)
+    assert topic.publish("after the end") == 1
+    assert member.seen == ["after the end"]
