@@ -211,6 +211,7 @@ class AsgiConnection:
         if self.buffered_amount > MAX_SEND_BUFFER:
             self._cause = SlowConsumer()
             self._queue.clear()
+            self.buffered_amount = 0
             self.close(1008, "peer reads too slowly")
             raise self.closed_error()
         event: dict[str, Any] = {"type": "websocket.send"}
