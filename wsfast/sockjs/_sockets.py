@@ -114,6 +114,14 @@ class RawSession(Session):
         """Have a callback called once; see `Session.when_drained`."""
         self.connection.when_drained(callback)
 
+    def when_closed(self, callback: Callable[[], object]) -> None:
+        """Have a callback called once; the connection ends though nobody receives."""
+        known = getattr(self.connection, "when_closed", None)
+        if known is None:  # one of an ASGI server: whoever receives finds out
+            super().when_closed(callback)
+        else:
+            known(callback)
+
     def close(self, code: int = 1000, reason: str = NORMAL) -> Awaitable[None]:
         """End the session; see `Session.close`."""
         self._closing = True
