@@ -317,7 +317,7 @@ _CLIENTS = [
         "websockets_sync",
         "websockets",
         waits=True,
-        # One of four runs of the case did not end; why was not found out.
+        # One of four runs did not end: it has one SSL in two threads at once.
         cannot=frozenset({"tls"}),
     ),
 ]

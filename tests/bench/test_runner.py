@@ -13,7 +13,6 @@ from bench.load.cases import CASES, Case
 from bench.load.fleet import Fleet
 from bench.load.progress import Progress
 from bench.load.runner import Options, Sample, judged, run_case
-from bench.load.slow import Four, described
 from bench.load.targets import Target
 
 OPTIONS = Options(rounds=1, seconds=0.1, warmup=0, retries=2)
@@ -178,13 +177,3 @@ def test_a_case_goes_on_without_the_server_that_failed_in_it(fleet, load, tmp_pa
     pids = [line.partition("--pid ")[2].split()[0] for line in lines]
     one, other = dict.fromkeys(pids)
     assert pids == [one, one, one, other, other]  # having failed, it was asked no more
-
-
-def test_what_drifts_evenly_is_not_the_slow_readers():
-    drift = Four(100.0, 110.0, 120.0, 130.0)
-    assert drift.growth == 0 and drift.noise == pytest.approx(0.3)
-    worse = Four(100.0, 150.0, 150.0, 100.0)
-    assert worse.growth == pytest.approx(0.5) and worse.noise == 0
-    line = described([drift, worse, worse])
-    assert "100.0 us without,     150.0 us with: +50.0%" in line
-    assert "differ by 0.0%" in line
