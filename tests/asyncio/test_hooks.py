@@ -220,3 +220,63 @@ async def test_error_hook_that_is_of_no_use(
         await connect(uri(server))
     assert info.value.response.status_code == 404
     await settle(lambda: "hook failed" in caplog.messages)
+
+
+def textual(ws: Any, *args: Any) -> Response:
+    response = ws.respond(403, "no")
+    response.body = "not octets"
+    return response
+
+
+#: What people return that comes from elsewhere, or is not done.
+NO_RESPONSES = {
+    "tuple": lambda ws, *args: (403, [], b"no"),
+    "text": lambda ws, *args: "no",
+    "body of text": textual,
+    "status of text": lambda ws, *args: Response("403", "No", Headers()),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("name", NO_RESPONSES)
+@pytest.mark.parametrize("hook", ["process_request", "process_response"])
+@pytest.mark.parametrize("waits", [False, True], ids=["at once", "coroutine"])
+async def test_what_is_no_response(
+    pair: Pair, name: str, hook: str, waits: bool, caplog: pytest.LogCaptureFixture
+):
+    """It is logged, once, and its client is answered."""
+    returned = NO_RESPONSES[name]
+
+    async def later(*args: Any) -> Any:
+        await asyncio.sleep(0)
+        return returned(*args)
+
+    options = {hook: later if waits else returned}
+    server = await pair.serve(tell, **options)
+    with pytest.raises(InvalidStatus) as info:
+        await connect(uri(server), open_timeout=30)
+    assert info.value.response.status_code == 500
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert errors[0].name == "wsfast.server"
+
+
+@pytest.mark.parametrize(
+    "useless",
+    [
+        "no",
+        Response(403, "x\r\nX-Smuggled: 1", Headers()),
+        Response(403, "No", {}, "no"),
+    ],  # type: ignore[arg-type]
+    ids=["text", "split", "body of text"],
+)
+async def test_error_hook_whose_response_cannot_be_sent(
+    pair: Pair, useless: Any, caplog: pytest.LogCaptureFixture
+):
+    def hook(exc: Exception, request: Request | None) -> Any:
+        return useless
+
+    server = await pair.serve(tell, on_handshake_error=hook, path="/b")
+    with pytest.raises(InvalidStatus) as info:
+        await connect(uri(server), open_timeout=30)
+    assert info.value.response.status_code == 404
+    await settle(lambda: "hook failed" in caplog.messages)

@@ -26,11 +26,34 @@ def _frames(row: str) -> list[str]:
 #: row -> tests, each as its file below ``tests``, a name in it, and the first word of
 #: the names of those of its cases that are meant
 ELSEWHERE = {
+    "H-4": [
+        "protocol/test_heads.py test_first_line_limit",
+        "protocol/test_heads.py test_header_line_limit",
+        "protocol/test_heads.py test_head_limit",
+        "protocol/test_heads.py test_header_count_limit",
+    ],
+    "H-6": [
+        "asyncio/test_opening.py test_open_timeout_includes_the_tls_handshake",
+        "asyncio/test_opening.py test_open_timeout_ends_a_hook",
+    ],
+    "H-13": [
+        "engineio/test_limits.py test_other_origins_are_denied",
+        "sockjs/test_server_limits.py test_origins",
+        "sockjs/test_serving.py test_h13_stranger_is_refused_each_time",
+    ],
+    "H-16": [
+        "asyncio/test_opening.py test_response_that_cannot_be_sent_is_not",
+        "engineio/test_limits.py test_cookie_that_cannot_be_sent",
+        "protocol/test_headers.py test_value_that_cannot_be_sent",
+        "sockjs/test_serving.py "
+        "test_h16_field_that_would_break_out_of_its_line_is_not_sent",
+    ],
     "H-17": ["asyncio/test_opening.py test_basic_auth_takes_the_same_time_for_all"],
     "F-1": _frames("F-1"),
     "F-2": _frames("F-2"),
     "F-3": _frames("F-3"),
     "F-4": _frames("F-4"),
+    "F-6": _frames("F-6"),
     "F-7": _frames("F-7"),
     "F-15": [
         "c/test_mask.c mask_each_length_and_alignment",
@@ -59,9 +82,27 @@ ELSEWHERE = {
         "asyncio/test_cancel_steps.py test_close",
         "asyncio/test_cancel_steps.py test_shutdown",
     ],
+    "C-11": [
+        "asyncio/test_signals.py test_one_signal_closes",
+        "asyncio/test_signals.py test_a_second_signal_cuts",
+    ],
     "C-13": ["leaks/measure.py measure"],
     "C-16": ["asyncio/test_threads.py test_another_thread_is_refused"],
     "C-17": ["c/Makefile qemu-s390x"],
+    "K-3": [
+        "asyncio/test_client.py test_silent_server",
+        "asyncio/test_proxy.py test_one_time_for_all",
+        "asyncio/test_proxy.py test_one_time_for_tls_in_a_tunnel",
+        "asyncio/test_racing.py test_time_is_one_for_all_addresses",
+        "asyncio/test_tls.py test_a_server_that_says_nothing",
+    ],
+    "K-5": ["asyncio/test_client.py test_redirect_that_gives_up_tls"],
+    "K-7": ["engine/test_encode.py test_a_forked_child_has_keys_of_its_own"],
+    "K-10": [
+        "asyncio/test_reconnecting.py test_k10_delays_have_a_floor_and_a_ceiling",
+        "asyncio/test_reconnecting.py test_a_healthy_connection_sets_the_delays_back",
+        "asyncio/test_resending.py test_queue_is_bounded",
+    ],
     "L-1": [
         "socketio/test_codec.py test_l1_bad_headers_are_refused",
         "socketio/test_codec.py test_l1_placeholder_out_of_range",

@@ -352,6 +352,18 @@ def test_on_handshake_error_that_is_of_no_use(useless, caplog):
     caplog.get_records("call").clear()
 
 
+@pytest.mark.parametrize("hook", ["process_request", "process_response"])
+@pytest.mark.parametrize("returned", [(403, [], b"no"), Response("403", "No", {}, "")])
+def test_what_is_no_response(hook, returned, caplog):
+    with running(**{hook: lambda ws, *args: returned}) as server:
+        with pytest.raises(InvalidStatus) as caught:
+            connect(server.uri, proxy=None)
+    assert caught.value.response.status_code == 500
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    caplog.get_records("call").clear()
+
+
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
 def test_max_pending_handshakes(secure):
     ssl = server_tls() if secure else None

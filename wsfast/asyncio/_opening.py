@@ -19,6 +19,7 @@ from ..protocol.refusals import (
     SHUTTING_DOWN,
     TIMED_OUT,
     ask_about,
+    checked,
     name_of,
     refused,
     timed_out,
@@ -263,6 +264,8 @@ class Opening:
         """Call a hook; go on with what it returns, at once or from a task."""
         try:
             result = hook(*args)
+            if not isinstance(result, Awaitable):
+                checked(result)
         except Exception as exc:
             result = self._failure(name_of(hook), exc)
         if isinstance(result, Awaitable):
@@ -280,7 +283,7 @@ class Opening:
     ) -> None:
         response: Response | None
         try:
-            response = await result
+            response = checked(await result)
         except Exception as exc:
             response = self._failure(name, exc)
         self.task = None
@@ -329,8 +332,9 @@ class Opening:
             return
         try:
             octets = response.serialize()
-        except ValueError as exc:  # what the application gave cannot be sent
-            octets = self._failure("response", exc).serialize()
+        except Exception as exc:  # what the application gave cannot be sent
+            response = self._failure("response", exc)
+            octets = response.serialize()
         self._finish(refused=True)
         self.server.log_refusal(self.link, response)
         self.link.write(octets)

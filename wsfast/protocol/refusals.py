@@ -18,6 +18,7 @@ __all__ = [
     "TOO_MANY_HANDSHAKES",
     "HandshakeErrorHook",
     "ask_about",
+    "checked",
     "name_of",
     "refused",
     "timed_out",
@@ -71,13 +72,28 @@ def ask_about(
     if hook is None:
         return response
     try:
-        other = hook(error, request)
+        other = checked(hook(error, request))
         if other is not None and not 300 <= other.status_code < 600:
             raise ValueError(f"status {other.status_code} does not refuse a client")
+        if other is not None:
+            other.serialize()  # or nothing would be answered
     except Exception as exc:
         logger.error("%s failed", name_of(hook), exc_info=exc)
         return response
     return response if other is None else other
+
+
+def checked(response: Any) -> Response | None:
+    """
+    Return what a hook has returned.
+
+    Raises:
+        TypeError: It is neither a response nor None.
+
+    """
+    if response is None or isinstance(response, Response):
+        return response
+    raise TypeError(f"not a Response: {response!r}")
 
 
 def name_of(hook: Callable[..., Any]) -> str:

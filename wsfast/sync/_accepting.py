@@ -16,6 +16,7 @@ from ..protocol.refusals import (
     TOO_MANY_CONNECTIONS,
     TOO_MANY_HANDSHAKES,
     ask_about,
+    checked,
     refused,
     timed_out,
 )
@@ -182,7 +183,7 @@ class _Opening:
     def _ask(self, name: str, *args: Any) -> Response | None:
         hook: Callable[..., Response | None] = getattr(self.server, name)
         try:
-            return hook(*args)
+            return checked(hook(*args))
         except Exception as exc:
             return self._failed(name, exc)
 
@@ -206,7 +207,7 @@ class _Opening:
         connection, handshake = self.connection, self.handshake
         try:
             octets = response.serialize()
-        except ValueError as exc:  # what the application gave cannot be sent
+        except Exception as exc:  # what the application gave cannot be sent
             return self._refuse(self._failed("response", exc))
         self.stream.settimeout(self.deadline.left())
         self.stream.send(octets)
@@ -221,8 +222,9 @@ class _Opening:
         """Answer with a refusal, and end the stream so that it can be read."""
         try:
             octets = response.serialize()
-        except ValueError as exc:
-            octets = self._failed("response", exc).serialize()
+        except Exception as exc:
+            response = self._failed("response", exc)
+            octets = response.serialize()
         text = bytes(response.body).partition(b"\n")[0].decode("utf-8", "replace")
         self.server.logger.info("refused with %d: %s", response.status_code, text)
         stream = self.stream
