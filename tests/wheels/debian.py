@@ -37,6 +37,7 @@ def unpack(work: Path, architecture: str, *packages: str) -> Path:
         f"APT::Architecture={architecture}",
         f"APT::Architectures={architecture}",
         "APT::Sandbox::User=root",
+        "Acquire::Retries=3",
     ]
     apt = ["apt-get", "-qq", *(word for option in options for word in ("-o", option))]
     run([*apt, "update"])
