@@ -227,6 +227,39 @@ async def test_a_full_queue_stops_reading_and_asking():
         await ws.close()
 
 
+async def test_reading_is_paused_by_the_program():
+    """What was asked for comes; until reading is taken up again nothing else does."""
+    async with fake(b"o\n", b'a["1"]\n', b'a["2"]\n', b'a["3"]\n') as (server, client):
+        ws = await client("xhr-polling", max_queue=(1, 0))
+        ws.resume_reading()  # it was not paused
+        for _ in range(2):
+            ws.pause_reading()
+        receiving = asyncio.ensure_future(take(ws, 3))
+        await asyncio.sleep(0.05)
+        assert not receiving.done()
+        assert len(server.answers) >= 2
+        ws.resume_reading()
+        assert await receiving == ["1", "2", "3"]
+        ws.pause_reading()
+        await ws.close()  # which needs no reading
+        assert ws.close_code == 1000
+        ws.pause_reading()
+        ws.resume_reading()
+
+
+async def test_what_comes_behind_a_failure_is_not_received():
+    frames = b'o\na["first","%b","late"]\na["later"]\n' % (b"x" * 20)
+    async with fake(frames) as (_, client):
+        ws = await client(max_size=10)
+        assert await soon(ws.recv()) == "first"
+        with pytest.raises(ConnectionClosedError) as info:
+            await soon(ws.recv())
+        assert isinstance(info.value.__cause__, PayloadTooBig)
+        with pytest.raises(ConnectionClosedError):
+            await soon(ws.recv())
+        await ws.close()
+
+
 async def take(ws: Any, count: int) -> list[str]:
     """Receive so many messages."""
     return [await soon(ws.recv()) for _ in range(count)]
