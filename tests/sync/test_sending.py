@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import signal
 import socket
+import sys
 import threading
 import time
 
@@ -332,6 +333,40 @@ def test_broadcast_skips_the_slow(caplog):
             broadcast([slow], bytes(300_000))
         assert slow.buffered_amount < (1 << 20) + 310_000
         assert "skipped broadcast: over 1048576 octets" in caplog.text
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 11), reason="ExceptionGroup is there")
+def test_broadcast_cannot_raise_several_exceptions():
+    with wired() as (ws, _), pytest.raises(ValueError, match="requires at least"):
+        broadcast([ws], "x", raise_exceptions=True)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="no ExceptionGroup")
+def test_broadcast_raises_what_failed_at_the_end():
+    with wired() as (slow, _), wired() as (quick, peer), wired() as (busy, _):
+        busy.send("a", fin=False)
+        while slow.buffered_amount <= 1 << 19:
+            broadcast([slow], bytes(300_000))
+        group = ExceptionGroup  # noqa: F821 - ruff knows no version checks
+        limits = {"raise_exceptions": True, "max_buffered": 1 << 19}
+        with pytest.raises(group, match="skipped broadcast") as caught:
+            broadcast([slow, busy, quick], "hello", **limits)
+        first, second = caught.value.exceptions
+        assert type(first) is RuntimeError
+        assert isinstance(first.__cause__, OSError)
+        assert isinstance(second, ConcurrencyError)
+        assert peer.recv().payload == b"hello"
+        broadcast([quick], "all is well", raise_exceptions=True)
+
+
+def test_broadcast_skips_who_sends_fragments(caplog):
+    with wired() as (ws, peer):
+        ws.send("a", fin=False)
+        broadcast([ws], "between")
+        ws.send("b")
+        broadcast([ws], "behind")
+        assert "skipped broadcast: sending a fragmented message" in caplog.text
+        assert [peer.recv().payload for _ in range(3)] == [b"a", b"b", b"behind"]
 
 
 def test_broadcast_of_what_is_no_message():
