@@ -154,6 +154,32 @@ async def test_c14_listener_of_engineio_raises(
     assert errors() == [MistakeError]
 
 
+class Clumsy(Notes):
+    """A client that raises."""
+
+    def on_message(self, data: Any) -> None:
+        raise MistakeError
+
+
+@pytest.mark.parametrize("way", SESSIONS)
+async def test_c14_listener_of_a_client_of_engineio_raises(
+    way: str, errors: Callable[[], list[Any]]
+) -> None:
+    """Its session ends; over polling, the server finds out by its heartbeat."""
+    options, polls = SESSIONS[way]
+    server = engineio.Server(Faulty)
+    async with nothing_is_left(), listening(server, polls) as port:
+        url = f"http://127.0.0.1:{port}"
+        client = await engineio.connect(url, Clumsy, proxy=None, **options)
+        await client.send("go")
+        end = await asyncio.wait_for(client.listener.ended, WAIT_S)
+        assert isinstance(end, MistakeError)
+        await asyncio.wait_for(client.wait_closed(), WAIT_S)
+        if way == "websocket":
+            await until(lambda: not server.sockets)
+    assert errors() == [MistakeError]
+
+
 @pytest.mark.parametrize("way", SESSIONS)
 async def test_c9_listener_of_engineio_blocks(way: str) -> None:
     options, polls = SESSIONS[way]
@@ -296,6 +322,23 @@ async def test_c14_application_of_socketio(
     assert errors() == expected
     assert not sio.tasks.running
     assert not sio.engine.sockets
+
+
+@pytest.mark.parametrize("how", ["raises", "raises_at_once", "blocks", "never"])
+async def test_c14_handler_of_a_client_of_socketio(
+    how: str, errors: Callable[[], list[Any]]
+) -> None:
+    """It is logged; the connection goes on, and nothing is acknowledged."""
+    sio = faulty_server("", "never")
+    expected = [MistakeError] if how.startswith("raises") else []
+    async with nothing_is_left(), listening(sio, False) as port:
+        async with connected(port, bad=False) as client:
+            client.on("fault", HOW[how])
+            await sio.emit("fault")
+            await until(lambda: errors() == expected)
+            assert await client.call("echo", 1) == 1
+        await asyncio.wait_for(sio.close(), WAIT_S)
+    assert errors() == expected
 
 
 # ---- SockJS ----
