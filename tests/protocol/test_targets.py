@@ -190,6 +190,7 @@ def fails(error: Exception, request: object) -> Response | None:
         (lambda error, request: Response(599, "x", Headers()), 599),
         (lambda error, request: Response(299, "x", Headers()), 403),
         (lambda error, request: Response(600, "x", Headers()), 403),
+        (lambda error, request: "Forbidden", 403),
         (fails, 403),
     ],
 )
