@@ -191,6 +191,7 @@ def fails(error: Exception, request: object) -> Response | None:
         (lambda error, request: Response(299, "x", Headers()), 403),
         (lambda error, request: Response(600, "x", Headers()), 403),
         (lambda error, request: "Forbidden", 403),
+        (lambda error, request: Response(404, "x\r\nX: 1", Headers()), 403),
         (fails, 403),
     ],
 )
