@@ -317,7 +317,7 @@ _CLIENTS = [
         "websockets_sync",
         "websockets",
         waits=True,
-        # One of four runs did not end: it has one SSL in two threads at once.
+        # One of four runs did not end, perhaps as two threads use one SSL at once.
         cannot=frozenset({"tls"}),
     ),
 ]
