@@ -74,7 +74,7 @@ asan-build: build $(VENV)/.have-test
 	cd $(ASAN) && CFLAGS="$(ASAN_FLAGS)" LDFLAGS="$(ASAN_KINDS)" \
 		$(abspath $(PYTHON)) setup.py -q build_clib build_ext --inplace --parallel $(JOBS)
 
-coverage: build $(VENV)/.have-test ## PARTS="core protocol": which branches do tests take?
+coverage: build $(VENV)/.have-test $(VENV)/.have-targets ## PARTS="core protocol": which branches do tests take?
 	$(PYTHON) -m tests.coverage --jobs $(JOBS) $(PARTS)
 
 fuzz: build $(VENV)/.have-test ## MINUTES=n for each target; see tests/fuzz

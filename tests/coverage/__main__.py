@@ -47,6 +47,10 @@ WORST = 10
 #: What runs without extension modules: the tests of what is compiled otherwise.
 PROTOCOL = ("tests/protocol",)
 PURE = ("tests/protocol", "tests/asyncio", "tests/accelerate/test_wsproto.py")
+PURE += tuple(
+    f"tests/asgi/test_{name}.py" for name in ("contract", "exchange", "messages")
+)
+PURE += ("tests/sockjs/test_members.py", "tests/sockjs/test_serving.py")
 #: What runs on them; programs that tests start count. What starts compilers, browsers
 #: and peers in other languages is left out: it is no nearer to our branches.
 MODULES = tuple(
