@@ -11,6 +11,7 @@ import pytest
 import wsfast
 from tests.engineio.conftest import WAIT_S, Peer
 from wsfast import engineio
+from wsfast.asyncio._timeout import timeout
 from wsfast.engineio import connect
 from wsfast.exceptions import HandshakeTimeout
 
@@ -115,7 +116,7 @@ async def test_packets_that_change_nothing():
             assert message == "hello"
             assert socket.writable
             await socket.send("hi")
-        async with asyncio.timeout(WAIT_S):
+        async with timeout(WAIT_S):
             while len(heard) < 2:  # noqa: ASYNC110 - the server tells nobody
                 await asyncio.sleep(0.01)
         assert heard[:2] == ["3ask", "4hi"]

@@ -14,6 +14,7 @@ import pytest
 import wsfast
 from tests.support.node import Node
 from wsfast import socketio
+from wsfast.asyncio._timeout import timeout
 
 #: Python 3.10 has none of the extra "asgi".
 collect_ignore_glob = [] if importlib.util.find_spec("uvicorn") else ["test_*.py"]
@@ -40,7 +41,7 @@ class Raw:
 
     async def recv(self) -> str | bytes:
         """Return the next message, whatever the heartbeat does."""
-        async with asyncio.timeout(WAIT_S):
+        async with timeout(WAIT_S):
             while (message := await self.ws.recv())[:1] == "2":
                 await self.ws.send("3")
         if isinstance(message, str):
@@ -66,7 +67,7 @@ class Raw:
 
     async def ended(self) -> None:
         """Wait for the end of the connection."""
-        async with asyncio.timeout(WAIT_S):
+        async with timeout(WAIT_S):
             with contextlib.suppress(wsfast.ConnectionClosed):
                 while True:
                     await self.ws.recv()
@@ -121,6 +122,6 @@ def node() -> Iterator[Node]:
 
 async def until(condition: Any, what: str = "") -> None:
     """Wait for what comes in its own time."""
-    async with asyncio.timeout(WAIT_S):
+    async with timeout(WAIT_S):
         while not condition():  # noqa: ASYNC110 - it may be anything
             await asyncio.sleep(0.005)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.socketio.conftest import until
 from wsfast import socketio
+from wsfast.asyncio._timeout import timeout
 
 FAST = {"reconnection_delay": 0.02, "reconnection_delay_max": 0.05}
 WS = {"transports": ["websocket"], **FAST}
@@ -152,7 +153,7 @@ async def test_nobody_there(make):
     tried, failed = [], asyncio.Event()
     client.manager.on("reconnect_attempt", tried.append)
     client.manager.on("reconnect_failed", failed.set)
-    async with asyncio.timeout(20):
+    async with timeout(20):
         await failed.wait()
     assert tried == [1, 2]
     await client.wait()
@@ -233,12 +234,12 @@ async def test_leaving_and_coming_at_once(place, sio):
     socket = socketio.io(place.url, force_new=True, **WS)
     try:
         for _ in range(3):
-            async with asyncio.timeout(20):
+            async with timeout(20):
                 await socket.wait_connected()
             socket.disconnect()
             assert not socket.active
             socket.connect()
-        async with asyncio.timeout(20):
+        async with timeout(20):
             await socket.wait_connected()
         assert await socket.call("echo", 1) == 1
     finally:
@@ -274,7 +275,7 @@ async def test_server_throws_out(place, sio, make):
     client.on("disconnect", reasons.append)
     await client.connect(place.url)
     sio.of("/").disconnect_sockets()
-    async with asyncio.timeout(20):
+    async with timeout(20):
         await client.wait()
     assert reasons == ["io server disconnect"]
     await client.connect(place.url)  # it may come again

@@ -9,6 +9,7 @@ import pytest
 
 from tests.socketio.conftest import WAIT_S, until
 from wsfast import socketio
+from wsfast.asyncio._timeout import timeout
 from wsfast.socketio.packet import EVENT, Packet
 
 FAST = {
@@ -208,7 +209,7 @@ async def test_a_client_that_gives_up_while_it_waits():
         socket.disconnect()
         with pytest.raises(socketio.ConnectionError):
             await waiting
-        async with asyncio.timeout(WAIT_S):
+        async with timeout(WAIT_S):
             await client.wait()
         assert not socket.active
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.socketio.conftest import WAIT_S, until
 from wsfast import socketio
+from wsfast.asyncio._timeout import timeout
 from wsfast.socketio import namespace
 from wsfast.socketio.packet import EVENT, Packet
 from wsfast.socketio.parser import JSONParser
@@ -170,7 +171,7 @@ async def test_events_while_it_is_being_let_in_are_not_lost(place, sio):
 
     raw = await place.raw()
     entering = asyncio.ensure_future(raw.enter("", {"pid": me["pid"]}))
-    async with asyncio.timeout(WAIT_S):
+    async with timeout(WAIT_S):
         await asked.wait()
     sio.emit("b")
     sio.emit("not you", except_=me["sid"])
@@ -239,7 +240,7 @@ async def test_a_client_that_is_not_let_in_may_come_again(place, how):
     verdict = how
     raw = await place.raw()
     await raw.send("0" + json.dumps({"pid": me["pid"]}))
-    async with asyncio.timeout(WAIT_S):
+    async with timeout(WAIT_S):
         await asked.wait()
     if how == "lost":
         raw.ws.transport.abort()  # and nobody sees it for a while

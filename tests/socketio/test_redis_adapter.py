@@ -12,6 +12,7 @@ import pytest
 from tests.hub.daemons import daemon, redis_command
 from tests.socketio.conftest import Place, Raw, until
 from wsfast import connect, socketio
+from wsfast.asyncio._timeout import timeout
 from wsfast.socketio.msgpack import MsgpackParser
 from wsfast.socketio.packet import Packet
 from wsfast.socketio.redis_adapter import RedisAdapter
@@ -81,7 +82,7 @@ class Both:
         sharded = isinstance(adapter, RedisShardedNamespaceAdapter)
         if sharded and adapter._separate(room):
             channel = adapter._channel_of(room)
-            async with asyncio.timeout(20):
+            async with timeout(20):
                 while await self.adapter.bus.subscribers(channel) != nodes:
                     pass
 
@@ -182,7 +183,7 @@ async def test_rooms_and_disconnecting(both):
     await until(
         lambda: sio.rooms(here_sid) == sorted([here_sid, "7", "a room", "other"])
     )
-    async with asyncio.timeout(20):
+    async with timeout(20):
         while await run(rooms, sid=far_sid) != sorted([far_sid, "a room", "other"]):
             pass
     for room, nodes in (("a room", 2), ("7", 1), (here_sid, 1), (far_sid, 1)):
@@ -195,7 +196,7 @@ async def test_rooms_and_disconnecting(both):
     assert await here.recv() == '2["number"]'
     sio.of("/").to("other").sockets_leave("a room")
     await run('shared.io.in("a room").socketsLeave("7")')
-    async with asyncio.timeout(20):
+    async with timeout(20):
         while await run(rooms, sid=far_sid) != sorted([far_sid, "other"]):
             pass
     assert sio.rooms(here_sid) == sorted([here_sid, "7", "other"])
@@ -318,7 +319,7 @@ async def test_server_side_events(both):
         return {"python": what}
 
     both.sio.of("/").server_side_emit("how many", "cats")
-    async with asyncio.timeout(20):
+    async with timeout(20):
         while await both.node.run("return shared.heard") != ["cats"]:
             pass
     await both.node.run('shared.io.serverSideEmit("how many", "dogs")')
@@ -486,7 +487,7 @@ async def test_redis_goes_and_comes_back(both, redis):
     ready = """
       const wanted = await shared.io.of("/").adapter.serverCount().catch(() => 0);
       return shared.sub.isReady && wanted === 2;"""
-    async with asyncio.timeout(20):
+    async with timeout(20):
         while not await both.node.run(ready):
             pass
     await both.node.run('shared.io.emit("back")')

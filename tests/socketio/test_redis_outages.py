@@ -10,6 +10,7 @@ import pytest
 from tests.hub.daemons import daemon, redis_command
 from tests.socketio.conftest import Place, until
 from wsfast import socketio
+from wsfast.asyncio._timeout import timeout
 from wsfast.socketio.redis_adapter import RedisAdapter
 from wsfast.socketio.redis_sharded import RedisShardedAdapter
 
@@ -75,7 +76,7 @@ async def together(nodes):
     for node, other in (nodes, nodes[::-1]):
         await node.adapter.synced()
         await other.adapter.synced()
-        async with asyncio.timeout(20):
+        async with timeout(20):
             while await node.nsp.adapter.server_count() != 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         found = {each.id for each in await node.nsp.fetch_sockets()}

@@ -16,6 +16,7 @@ from tests.hub.daemons import daemon, redis_command
 from tests.socketio.rolling_node import ROOMS
 from tests.support.process import Child
 from wsfast import socketio
+from wsfast.asyncio._timeout import timeout
 
 CLIENTS = 1000
 IN_NODE = 30  # so many beside them are npm's
@@ -52,7 +53,7 @@ END = "shared.clients.forEach(({ socket }) => socket.disconnect());"
 
 async def until(condition):
     """Wait until a condition holds."""
-    async with asyncio.timeout(WAIT_S):
+    async with timeout(WAIT_S):
         while not condition():  # noqa: ASYNC110 - it may be anything
             await asyncio.sleep(0.05)
 

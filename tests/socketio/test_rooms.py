@@ -10,6 +10,7 @@ import pytest
 
 from tests.socketio.conftest import WAIT_S, until
 from wsfast import socketio
+from wsfast.asyncio._timeout import timeout
 
 
 @pytest.fixture
@@ -368,7 +369,7 @@ async def test_a_handler_closes_the_server(place):
     await place.start(sio)
     raw, _ = await place.client()
     await raw.send('2["stop"]')
-    async with asyncio.timeout(WAIT_S):
+    async with timeout(WAIT_S):
         await closed.wait()
     await raw.ended()
 
