@@ -9,12 +9,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from tests import needs
 from tests.hub.daemons import daemon
 from tests.hub.waiting import until
 from wsfast import ConnectionClosed, WebSocket, connect, engineio, serve
+
+uvicorn = pytest.importorskip("uvicorn")  # Python 3.10 has none of the extra "asgi"
 
 PAGE = Path(__file__).parents[2] / "docs" / "proxies.md"
 CONFIG = re.compile(r"<!-- config: (\w+)( sticky)? -->\n```\w+\n(.*?)```", re.DOTALL)

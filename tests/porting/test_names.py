@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import websockets
 
 from tests.porting.left_out import LEFT_OUT, OTHERWISE, RENAMED, is_left_out
 from wsfast import websockets as ours
+
+websockets = pytest.importorskip("websockets", minversion="17")
 
 #: Found by their files, since some may not be imported without a warning.
 PACKAGE = Path(websockets.__file__).parent

@@ -15,7 +15,11 @@ from tests.sockjs.wire import Site
 #: Python 3.10 has none of the extra "asgi".
 collect_ignore_glob = []
 if not importlib.util.find_spec("uvicorn"):
-    collect_ignore_glob = ["test_serv*.py", "test_client_listener.py"]
+    collect_ignore_glob = [
+        "test_serv*.py",
+        "test_client_listener.py",
+        "test_members.py",
+    ]
 
 UVICORN = "uvicorn tests.sockjs.apps:asgi --port 0 --ws"
 #: Host -> the command that starts it.
