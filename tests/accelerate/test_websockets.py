@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.accelerate.peers import named, outcome, plugged
 from wsfast import engine
 
+pytest.importorskip("websockets", minversion="17")  # Python 3.10 has 16
 frames = pytest.importorskip("websockets.frames")
 framing = pytest.importorskip("websockets.legacy.framing")
 

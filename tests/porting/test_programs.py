@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("websockets", minversion="17")
+
 HERE = Path(__file__).parent / "programs"
 PROGRAMS = sorted(path.stem for path in HERE.glob("[!_]*.py"))
 WAIT_S = 60

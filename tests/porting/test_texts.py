@@ -14,6 +14,8 @@ import wsfast.websockets.exceptions
 import wsfast.websockets.frames
 import wsfast.websockets.http11
 
+pytest.importorskip("websockets", minversion="17")
+
 THEIRS: Any = websockets
 OURS: Any = wsfast.websockets
 
