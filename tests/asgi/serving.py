@@ -6,6 +6,10 @@ import asyncio
 import contextlib
 from typing import Any
 
+import pytest
+
+pytest.importorskip("uvicorn")  # it wants Python 3.11
+
 import uvicorn
 
 from wsfast import ClientConnection, connect
