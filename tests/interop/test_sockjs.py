@@ -38,6 +38,7 @@ OURS = ["websocket", "xhr-streaming", "xhr-polling", "eventsource", "websocket-r
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """Return uvicorn with our server and the pages."""
+    pytest.importorskip("uvicorn")
     install_npm()
     app = "tests.interop.sockjs_app:app"
     found = Server("uvicorn", app, "--port", "0", "--ws", WS)
@@ -54,6 +55,7 @@ def url(server: Server) -> str:
 @pytest.fixture(scope="module")
 def own() -> Iterator[str]:
     """Return the address of the same services without an ASGI server."""
+    pytest.importorskip("starlette")
     install_npm()
     found = Server("tests.interop.sockjs_own")
     yield f"http://127.0.0.1:{found.port}"

@@ -16,6 +16,7 @@ from tests.soak.verdict import judge, slope
 @pytest.mark.timeout(400)
 def test_some_seconds_of_it() -> None:
     """All processes run, all talks come to their end, descriptors are given back."""
+    pytest.importorskip("uvicorn")
     seed = random.randrange(1000)
     report = Soak(minutes=0.1, period_s=3, rate=100, seed=seed, cycles=60).run()
     assert not report["failures"], (seed, report["failures"])
