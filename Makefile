@@ -67,7 +67,7 @@ under_asan = cd $(ASAN) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) \
 asan: asan-build ## the compiled modules of the last commit under ASan and UBSan
 	$(under_asan) $(ASAN_TESTS)
 
-asan-core: asan-build ## the part of it that reads and writes memory, in two minutes
+asan-core: asan-build ## the part of it that reads and writes memory, in some minutes
 	$(under_asan) $(ASAN_CORE) -k "$(ASAN_ONLY)"
 
 # The C that Cython has made already is taken along.
