@@ -264,16 +264,16 @@ class Opening:
         """Call a hook; go on with what it returns, at once or from a task."""
         try:
             result = hook(*args)
-            if not isinstance(result, Awaitable):
-                checked(result)
+            waits = isinstance(result, Awaitable)
+            response = None if waits else checked(result)
         except Exception as exc:
-            result = self._failure(name_of(hook), exc)
-        if isinstance(result, Awaitable):
+            waits, response = False, self._failure(name_of(hook), exc)
+        if waits:
             self.task = self.server.get_loop().create_task(
                 self._wait(then, result, name_of(hook))
             )
         else:
-            then(result)
+            then(response)
 
     async def _wait(
         self,
