@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -16,10 +15,14 @@ from tests.support.node import Node
 from wsfast import socketio
 from wsfast.asyncio._timeout import timeout
 
-#: Python 3.10 has none of the extra "asgi".
-collect_ignore_glob = [] if importlib.util.find_spec("uvicorn") else ["test_*.py"]
-
 WAIT_S = 20
+
+#: A client that has a WebSocket at once, and comes back soon.
+FAST: dict[str, Any] = {
+    "transports": ["websocket"],
+    "reconnection_delay": 0.02,
+    "reconnection_delay_max": 0.05,
+}
 
 
 class Raw:

@@ -9,14 +9,8 @@ import threading
 import pytest
 
 import wsfast
-from tests.socketio.conftest import WAIT_S, until
+from tests.socketio.conftest import FAST, WAIT_S, until
 from wsfast import socketio
-
-FAST = {
-    "transports": ["websocket"],
-    "reconnection_delay": 0.02,
-    "reconnection_delay_max": 0.05,
-}
 
 
 @pytest.fixture

@@ -9,14 +9,9 @@ import threading
 import pytest
 
 import wsfast
-from tests.socketio.conftest import WAIT_S, until
+from tests.socketio.conftest import FAST, WAIT_S, until
 from wsfast import socketio
 
-FAST = {
-    "transports": ["websocket"],
-    "reconnection_delay": 0.02,
-    "reconnection_delay_max": 0.05,
-}
 RETRYING = {**FAST, "retries": 3, "ack_timeout": WAIT_S}
 
 

@@ -9,7 +9,8 @@ import json
 import pytest
 
 from tests.hub.daemons import daemon, redis_command
-from tests.socketio.conftest import Place, until
+from tests.socketio.conftest import until
+from tests.socketio.recovering import RecoveringNode
 from wsfast import socketio
 from wsfast.hub import MemoryBus
 from wsfast.hub.redis_log import RedisLog
@@ -24,35 +25,15 @@ def redis():
         yield server
 
 
-class Node:
-    """A server with recovery, on a log."""
+class Node(RecoveringNode):
+    """One on a log in Redis."""
 
     async def start(self, stack, bus, url, name, **recovery):
-        enter = stack.enter_async_context
         self.log = RedisLog(url, name=name, liveness=1.5, max_retry=0.5)
         cluster = socketio.Cluster(bus, log=self.log, timeout=5)
-        await enter(cluster)
-        self.sio = socketio.Server(
-            adapter=cluster,
-            connection_state_recovery=socketio.ConnectionStateRecovery(**recovery),
-        )
-        self.sio.on("echo", lambda sid, *args: args)
-        self.cluster, self.kept = cluster, cluster.kept
-        self.place = Place()
-        await enter(self.place.stack)
-        await self.place.start(self.sio)
+        await stack.enter_async_context(cluster)
+        await self.begin(stack, cluster, **recovery)
         await until(lambda: self.log.state == "up")
-
-    async def enter(self, **auth):
-        """Return a client, and what it was told."""
-        raw = await self.place.raw()
-        return raw, await raw.enter("", auth or None)
-
-    async def away(self, raw):
-        """Cut a connection, and wait until the server has seen it."""
-        left = len(self.sio.of("/").sockets) - 1
-        raw.ws.transport.abort()
-        await until(lambda: len(self.sio.of("/").sockets) == left)
 
 
 @pytest.fixture

@@ -7,16 +7,10 @@ import threading
 
 import pytest
 
-from tests.socketio.conftest import WAIT_S, until
+from tests.socketio.conftest import FAST, WAIT_S, until
 from wsfast import socketio
 from wsfast.asyncio._timeout import timeout
 from wsfast.socketio.packet import EVENT, Packet
-
-FAST = {
-    "transports": ["websocket"],
-    "reconnection_delay": 0.02,
-    "reconnection_delay_max": 0.05,
-}
 
 
 @pytest.fixture

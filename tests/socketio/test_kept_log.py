@@ -8,7 +8,8 @@ import json
 
 import pytest
 
-from tests.socketio.conftest import Place, until
+from tests.socketio.conftest import until
+from tests.socketio.recovering import RecoveringNode
 from wsfast import socketio
 from wsfast.hub import MemoryBus
 from wsfast.socketio import kept as kept_module
@@ -63,34 +64,15 @@ class MemoryLog:
         return self.values.pop(key, None)
 
 
-class Node:
-    """A server with recovery on such a log."""
+class Node(RecoveringNode):
+    """One on such a log."""
 
     async def start(self, stack, **recovery):
         bus = await stack.enter_async_context(MemoryBus())
         self.log = MemoryLog()
-        self.cluster = socketio.Cluster(bus, log=self.log, timeout=0.2)
-        await stack.enter_async_context(self.cluster)
-        self.sio = socketio.Server(
-            adapter=self.cluster,
-            connection_state_recovery=socketio.ConnectionStateRecovery(**recovery),
-        )
-        self.sio.on("echo", lambda sid, *args: args)
-        self.kept = self.cluster.kept
-        self.place = Place()
-        await stack.enter_async_context(self.place.stack)
-        await self.place.start(self.sio)
-
-    async def enter(self, **auth):
-        """Return a client, and what it was told."""
-        raw = await self.place.raw()
-        return raw, await raw.enter("", auth or None)
-
-    async def away(self, raw):
-        """Cut a connection, and wait until the server has seen it."""
-        left = len(self.sio.of("/").sockets) - 1
-        raw.ws.transport.abort()
-        await until(lambda: len(self.sio.of("/").sockets) == left)
+        cluster = socketio.Cluster(bus, log=self.log, timeout=0.2)
+        await stack.enter_async_context(cluster)
+        await self.begin(stack, cluster, **recovery)
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ import queue
 import threading
 
 import pytest
-import socketio as python_socketio
 
 from tests.asgi.serving import Uvicorn
 from tests.socketio.conftest import WAIT_S, until
 from wsfast import socketio
+
+python_socketio = pytest.importorskip("socketio")  # as uvicorn, from Python 3.11 on
 
 SERVER = """
 const { Server } = require("socket.io");
